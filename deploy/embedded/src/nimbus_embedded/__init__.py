@@ -1,0 +1,1 @@
+"""Nimbus on one machine without an engine: registry and gateway under one supervisor."""

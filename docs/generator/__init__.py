@@ -1,0 +1,1 @@
+"""Reference pages out of the code, one module a page."""

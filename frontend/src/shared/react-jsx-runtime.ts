@@ -1,0 +1,2 @@
+/** `react/jsx-runtime` as plugin bundles see it: the dashboard's own. */
+export { Fragment, jsx, jsxs } from "react/jsx-runtime";

@@ -1,0 +1,42 @@
+/** The first page. */
+export const home = {
+  title: "Home",
+  lead: (name: string) => `Hello, ${name}. This is how Nimbus is.`,
+  health: "Health at a glance",
+  registry: "Plugin registry",
+  reachable: "Reachable",
+  unreachable: "Unreachable",
+  attention: "Needs attention",
+  allWell: "All is well. Nothing needs you.",
+  restart: (name: string) => `Start ${name} again`,
+  examine: (name: string) => `Examine ${name}`,
+  underWay: "Under way",
+  recent: "What was done lately",
+  everything: "Everything",
+  firstTitle: "Switch your first plugin on",
+  firstLead: "Everything that Nimbus can do comes from plugins. Look through them, switch one on, and open its page.",
+  firstAction: "Look through the plugins",
+  firstFacts: [
+    [
+      "It runs apart",
+      "In a container of its own, or as a process of its own: when it fails, Nimbus and the others go on.",
+    ],
+    ["You decide", "It may only do what its permissions say, and you can take each of them from it."],
+    ["It comes and goes", "Its pages and addresses are there while it is on. Nothing else has to be restarted."],
+  ],
+  downloads: "Being downloaded",
+  moreDownloads: (count: number) => `and ${count} more`,
+  events: "What happened lately",
+  traffic: {
+    title: "Traffic of the last hour",
+    failed: "The traffic could not be read",
+    none: "Nobody has called a plugin in the last hour.",
+    requests: "Requests",
+    errors: "Answered with an error",
+    sent: "Sent",
+    perMinute: "Requests a minute",
+    most: "Called most",
+    share: (requests: string, errors: number) =>
+      errors === 0 ? `${requests} requests` : `${requests} requests, ${errors} with an error`,
+  },
+} as const;

@@ -1,0 +1,26 @@
+/** A plugin's log. */
+export const logs = {
+  label: (name: string) => `Log of ${name}`,
+  follow: "Follow",
+  wrap: "Wrap lines",
+  clear: "Clear view",
+  download: "Download",
+  filter: "Filter lines",
+  stream: "Stream",
+  level: "Level",
+  anyLevel: "Any level",
+  levels: {
+    debug: "Debug and up",
+    info: "Info and up",
+    warning: "Warnings and up",
+    error: "Errors and up",
+    critical: "Critical only",
+  },
+  streams: { all: "Everything", stdout: "Output", stderr: "Errors", build: "Build", platform: "Nimbus" },
+  empty: "Nothing has been printed yet.",
+  noMatch: "No line matches.",
+  connecting: "Opening the log…",
+  broken: "The log's connection was lost. Trying again…",
+  count: (shown: number, total: number) => (shown === total ? `${total} lines` : `${shown} of ${total} lines`),
+  limited: (limit: number) => `Only the last ${limit} lines are kept here.`,
+} as const;

@@ -1,0 +1,35 @@
+/** What this Nimbus is and how it is set. */
+export const system = {
+  title: "System",
+  lead: "What this Nimbus is, and how it is set.",
+  about: "This Nimbus",
+  loadFailed: "This could not be loaded",
+  version: "Version",
+  runtime: "Plugins run as",
+  runtimes: { docker: "Containers", process: "Processes", swarm: "Services of a swarm" } as Record<string, string>,
+  unknown: "unknown",
+  plugins: "Plugin host",
+  safeMode: "Safe mode",
+  safeModeHelp:
+    "Safe mode starts Nimbus with every plugin off and keeps which are enabled: set NIMBUS_SAFE_MODE=true and restart.",
+  on: "On",
+  off: "Off",
+  api: "API",
+  docs: "Interactive documentation",
+  dependencies: "What it depends on",
+  dependency: {
+    database: "Database",
+    registry: "Plugin registry",
+    snapshot: "Plugin list",
+  } as Record<string, string>,
+  fine: "Fine",
+  wrong: "Not reachable",
+  configuration: "Configuration of the gateway",
+  configurationLead:
+    "Settings are environment variables, read at the start. Change them where Nimbus is started, and restart it. Secrets are never shown.",
+  showAll: "Show what is as delivered too",
+  setting: "Setting",
+  value: "Value",
+  hidden: "set, hidden",
+  notSet: "not set",
+} as const;

@@ -1,0 +1,1 @@
+"""Who calls: accounts, sessions, API keys, and the identity that plugins are told."""

@@ -1,0 +1,1 @@
+"""Backup and restore of one plugin as one file."""

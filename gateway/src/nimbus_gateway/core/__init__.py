@@ -1,0 +1,1 @@
+"""The core that plugins call back into, one folder per domain."""

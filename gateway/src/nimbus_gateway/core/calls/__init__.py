@@ -1,0 +1,1 @@
+"""Calls from plugin to plugin, through the gateway."""

@@ -1,0 +1,1 @@
+"""Downloads: shared records that provider plugins work on."""

@@ -1,0 +1,1 @@
+"""A small store of JSON values for each plugin."""

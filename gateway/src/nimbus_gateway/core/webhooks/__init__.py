@@ -1,0 +1,1 @@
+"""Events for addresses outside, signed by Standard Webhooks."""

@@ -1,0 +1,1 @@
+"""The interactive documentation of the public API, without anything from another host."""

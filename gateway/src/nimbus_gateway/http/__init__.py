@@ -1,0 +1,1 @@
+"""What the gateway's FastAPI applications have in common."""

@@ -1,0 +1,1 @@
+"""Schema of the gateway's database, and how it is brought up to date at start."""

@@ -1,0 +1,15 @@
+"""Alembic's entry point: runs on the connection that `migrations.run` hands over."""
+
+from alembic import context
+
+from nimbus_gateway.tables import METADATA
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=METADATA,
+    render_as_batch=connection.dialect.name == "sqlite",
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""The registry's HTTP API, on the control network only."""

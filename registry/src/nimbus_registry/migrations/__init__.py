@@ -1,0 +1,1 @@
+"""Schema migrations (Alembic), inside the package so that an installed wheel carries them."""

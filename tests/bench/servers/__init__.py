@@ -1,0 +1,1 @@
+"""Small servers that take part in a measurement, each run as a program of its own."""
