@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +40,21 @@ def environment(home: Path, port: int = 9) -> dict[str, str]:
     }
 
 
+def polls_for(pid: int) -> None:
+    """Return once a process waits for what it has asked.
+
+    Python sees a signal that comes between its last look and the call that waits only when that call has ended,
+    as for any program without `pselect`; people press Ctrl-C again then.
+    """
+    until = time.monotonic() + 60
+    while not Path(f"/proc/{pid}/wchan").read_text().startswith(("poll", "do_sys_poll", "do_poll")):
+        assert time.monotonic() < until, "the command does not wait for its answer"
+        time.sleep(0.001)
+
+
 @contextlib.contextmanager
 def running(server: socket.socket, home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A command that waits for the answer to its first request."""
+    """A command that sleeps until the answer to its first request comes."""
     process = subprocess.Popen(
         [NIMBUS, *arguments],
         env=environment(home, server.getsockname()[1]),
@@ -54,10 +67,11 @@ def running(server: socket.socket, home: Path, *arguments: str) -> Iterator[subp
         with connection:
             connection.settimeout(60)
             assert connection.recv(1)
+            polls_for(process.pid)
             yield process
     finally:
         process.kill()
-        process.wait(60)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ async def tcp_server(handler: Handler, *, backlog: int = 100) -> AsyncIterator[t
             # Cancelled is what the end of the server makes it; asyncio would log that as an error.
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await handler(reader, writer)
+        except RuntimeError:  # what uvloop says to a write after the other side has gone; asyncio drops it
+            if not writer.is_closing():
+                raise
         finally:
             del open_now[asyncio.current_task()]
             writer.close()
