@@ -48,9 +48,9 @@ recipe_of() {
 bootstrap_root() {
     local suite="$1" root="$2" packages="$3" keyring=/usr/share/keyrings/debian-archive-keyring.gpg log
     log="${root%.*}.log"
-    mkdir -p "$NIMBUS_CACHE/debs-$suite"
-    if ! debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$NIMBUS_CACHE/debs-$suite" \
-        --include="$packages" "$suite" "$root" "$(debian_mirror)" >"$log" 2>&1 </dev/null; then
+    # Without a cache of packages: stand-ins of one suite are built at once and would write into each other's files.
+    if ! debootstrap --variant=minbase --keyring="$keyring" --include="$packages" "$suite" "$root" \
+        "$(debian_mirror)" >"$log" 2>&1 </dev/null; then
         tail -n 20 "$log" >&2
         return 1
     fi
