@@ -1,3 +1,5 @@
+import { restWhileHidden } from "./rest";
+
 export type LiveStatus = "connecting" | "live" | "catching-up" | "offline";
 
 /** What arrives on the event stream, already parsed. */
@@ -28,8 +30,6 @@ const CLOSED = 2;
 const GRACE_MS = 1_500;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;
-/** A tab that nobody has looked at for so long lets its stream go: over HTTP/1.1 a browser has six for all its tabs. */
-const HIDDEN_MS = 60_000;
 
 /**
  * The dashboard's one event stream.
@@ -46,7 +46,7 @@ export class LiveConnection {
   #missing = false;
   /** Let go of because nobody looks. */
   #resting = false;
-  #restTimer: ReturnType<typeof setTimeout> | undefined;
+  #endRests: () => void = () => {};
   #retryMs = FIRST_RETRY_MS;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
@@ -62,15 +62,13 @@ export class LiveConnection {
     this.#connect();
     window.addEventListener("online", this.#connectNow);
     window.addEventListener("offline", this.#goOffline);
-    document.addEventListener("visibilitychange", this.#looked);
-    this.#looked(); // it may have been opened behind another
+    this.#endRests = restWhileHidden(this.#rest, this.#wake);
   }
 
   stop(): void {
     window.removeEventListener("online", this.#connectNow);
     window.removeEventListener("offline", this.#goOffline);
-    document.removeEventListener("visibilitychange", this.#looked);
-    clearTimeout(this.#restTimer);
+    this.#endRests();
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#graceTimer);
     this.#source?.close();
@@ -129,15 +127,6 @@ export class LiveConnection {
     this.#handlers.onEvent(name, data);
   }
 
-  #looked = (): void => {
-    clearTimeout(this.#restTimer);
-    if (document.hidden) this.#restTimer = setTimeout(this.#rest, HIDDEN_MS);
-    else if (this.#resting) {
-      this.#resting = false;
-      this.#connectNow();
-    }
-  };
-
   #rest = (): void => {
     this.#resting = true;
     this.#missing = true;
@@ -146,6 +135,11 @@ export class LiveConnection {
     this.#graceTimer = undefined;
     this.#source?.close();
     this.#source = null;
+  };
+
+  #wake = (): void => {
+    this.#resting = false;
+    this.#connectNow();
   };
 
   #connectNow = (): void => {

@@ -148,5 +148,11 @@ class TestLogs:
         assert await self.lines(nimbus, seen="b", tail="2", q="again") == ["core-row"]
         assert await self.lines(nimbus, seen="forgotten", tail="2") == ["n19", "core-row"]
 
+    async def test_who_comes_back_and_cannot_set_a_header(self, nimbus: Nimbus) -> None:
+        await self.fill(nimbus)
+        assert await self.lines(nimbus, after="b", tail="2") == [*(f"n{n}" for n in range(20)), "core-row"]
+        assert await self.lines(nimbus, after="b", seen="n18") == ["n19", "core-row"]  # the browser's own is later
+        assert await self.lines(nimbus, after="forgotten", tail="2") == ["n19", "core-row"]
+
     async def test_the_file_is_for_administrators(self, nimbus: Nimbus) -> None:
         problem(await (await nimbus.user()).get("/api/admin/plugins/hello/logs/download"), 403, "forbidden")

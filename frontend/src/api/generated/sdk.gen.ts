@@ -276,7 +276,8 @@ export const adminPluginsTransitions = <ThrowOnError extends boolean = false>(op
  *
  * What the plugin prints and sends, newest lines first fetched, then live with `follow`.
  *
- * The id of each event is its cursor: a client that comes back with `Last-Event-ID` gets what follows.
+ * The id of each event is its cursor: a client that comes back with `Last-Event-ID`, or with `after` where it cannot
+ * set a header, gets what follows. `Last-Event-ID` is the later of the two when both are there.
  */
 export const adminPluginsLogs = <ThrowOnError extends boolean = false>(options: Options<AdminPluginsLogsData, ThrowOnError>) => (options.client ?? client).sse.get<AdminPluginsLogsResponses, AdminPluginsLogsErrors, ThrowOnError>({ url: '/api/admin/plugins/{plugin_id}/logs', ...options });
 
@@ -907,27 +908,6 @@ export const webhooksTest = <ThrowOnError extends boolean = false>(options: Opti
 export const eventsStream = <ThrowOnError extends boolean = false>(options?: Options<EventsStreamData, ThrowOnError>) => (options?.client ?? client).sse.get<EventsStreamResponses, EventsStreamErrors, ThrowOnError>({ url: '/api/events/stream', ...options });
 
 /**
- * Health Live
- *
- * The process is up.
- */
-export const healthLive = <ThrowOnError extends boolean = false>(options?: Options<HealthLiveData, ThrowOnError>) => (options?.client ?? client).get<HealthLiveResponses, HealthLiveErrors, ThrowOnError>({ url: '/healthz', ...options });
-
-/**
- * Health Ready
- *
- * Ready to serve, with the state of each dependency. 503 until the first snapshot has come.
- */
-export const healthReady = <ThrowOnError extends boolean = false>(options?: Options<HealthReadyData, ThrowOnError>) => (options?.client ?? client).get<HealthReadyResponses, HealthReadyErrors, ThrowOnError>({ url: '/readyz', ...options });
-
-/**
- * Metrics Read
- *
- * Metrics of all workers together, and what plugins use.
- */
-export const metricsRead = <ThrowOnError extends boolean = false>(options?: Options<MetricsReadData, ThrowOnError>) => (options?.client ?? client).get<MetricsReadResponses, MetricsReadErrors, ThrowOnError>({ url: '/metrics', ...options });
-
-/**
  * Admin Schedules List
  *
  * The plugin's schedules, with their next time and last run.
@@ -947,3 +927,24 @@ export const adminSchedulesRun = <ThrowOnError extends boolean = false>(options:
  * Runs of a schedule, newest first; kept for 30 days.
  */
 export const adminSchedulesRuns = <ThrowOnError extends boolean = false>(options: Options<AdminSchedulesRunsData, ThrowOnError>) => (options.client ?? client).get<AdminSchedulesRunsResponses, AdminSchedulesRunsErrors, ThrowOnError>({ url: '/api/admin/plugins/{plugin_id}/schedules/{schedule}/runs', ...options });
+
+/**
+ * Health Live
+ *
+ * The process is up.
+ */
+export const healthLive = <ThrowOnError extends boolean = false>(options?: Options<HealthLiveData, ThrowOnError>) => (options?.client ?? client).get<HealthLiveResponses, HealthLiveErrors, ThrowOnError>({ url: '/healthz', ...options });
+
+/**
+ * Health Ready
+ *
+ * Ready to serve, with the state of each dependency. 503 until the first snapshot has come.
+ */
+export const healthReady = <ThrowOnError extends boolean = false>(options?: Options<HealthReadyData, ThrowOnError>) => (options?.client ?? client).get<HealthReadyResponses, HealthReadyErrors, ThrowOnError>({ url: '/readyz', ...options });
+
+/**
+ * Metrics Read
+ *
+ * Metrics of all workers together, and what plugins use.
+ */
+export const metricsRead = <ThrowOnError extends boolean = false>(options?: Options<MetricsReadData, ThrowOnError>) => (options?.client ?? client).get<MetricsReadResponses, MetricsReadErrors, ThrowOnError>({ url: '/metrics', ...options });

@@ -5751,6 +5751,12 @@ export type AdminPluginsLogsData = {
          * Lines that hold this text, in any case.
          */
         q?: string;
+        /**
+         * After
+         *
+         * The cursor of a line: what follows it, if it is kept.
+         */
+        after?: string | null;
     };
     url: '/api/admin/plugins/{plugin_id}/logs';
 };
@@ -9627,125 +9633,6 @@ export type EventsStreamResponses = {
 
 export type EventsStreamResponse = EventsStreamResponses[keyof EventsStreamResponses];
 
-export type HealthLiveData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/healthz';
-};
-
-export type HealthLiveErrors = {
-    /**
-     * Bad Request
-     */
-    400: Problem;
-    /**
-     * Request Entity Too Large
-     */
-    413: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Service Unavailable
-     */
-    503: Problem;
-};
-
-export type HealthLiveError = HealthLiveErrors[keyof HealthLiveErrors];
-
-export type HealthLiveResponses = {
-    /**
-     * Successful Response
-     */
-    200: Alive;
-};
-
-export type HealthLiveResponse = HealthLiveResponses[keyof HealthLiveResponses];
-
-export type HealthReadyData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/readyz';
-};
-
-export type HealthReadyErrors = {
-    /**
-     * Bad Request
-     */
-    400: Problem;
-    /**
-     * Request Entity Too Large
-     */
-    413: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Not ready
-     */
-    503: Readiness;
-};
-
-export type HealthReadyError = HealthReadyErrors[keyof HealthReadyErrors];
-
-export type HealthReadyResponses = {
-    /**
-     * Successful Response
-     */
-    200: Readiness;
-};
-
-export type HealthReadyResponse = HealthReadyResponses[keyof HealthReadyResponses];
-
-export type MetricsReadData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/metrics';
-};
-
-export type MetricsReadErrors = {
-    /**
-     * Bad Request
-     */
-    400: Problem;
-    /**
-     * Unauthorized
-     */
-    401: Problem;
-    /**
-     * Forbidden
-     */
-    403: Problem;
-    /**
-     * Request Entity Too Large
-     */
-    413: Problem;
-    /**
-     * Unprocessable Entity
-     */
-    422: Problem;
-    /**
-     * Service Unavailable
-     */
-    503: Problem;
-};
-
-export type MetricsReadError = MetricsReadErrors[keyof MetricsReadErrors];
-
-export type MetricsReadResponses = {
-    /**
-     * Prometheus' text format
-     */
-    200: string;
-};
-
-export type MetricsReadResponse = MetricsReadResponses[keyof MetricsReadResponses];
-
 export type AdminSchedulesListData = {
     body?: never;
     path: {
@@ -9928,3 +9815,122 @@ export type AdminSchedulesRunsResponses = {
 };
 
 export type AdminSchedulesRunsResponse = AdminSchedulesRunsResponses[keyof AdminSchedulesRunsResponses];
+
+export type HealthLiveData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/healthz';
+};
+
+export type HealthLiveErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type HealthLiveError = HealthLiveErrors[keyof HealthLiveErrors];
+
+export type HealthLiveResponses = {
+    /**
+     * Successful Response
+     */
+    200: Alive;
+};
+
+export type HealthLiveResponse = HealthLiveResponses[keyof HealthLiveResponses];
+
+export type HealthReadyData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/readyz';
+};
+
+export type HealthReadyErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Not ready
+     */
+    503: Readiness;
+};
+
+export type HealthReadyError = HealthReadyErrors[keyof HealthReadyErrors];
+
+export type HealthReadyResponses = {
+    /**
+     * Successful Response
+     */
+    200: Readiness;
+};
+
+export type HealthReadyResponse = HealthReadyResponses[keyof HealthReadyResponses];
+
+export type MetricsReadData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/metrics';
+};
+
+export type MetricsReadErrors = {
+    /**
+     * Bad Request
+     */
+    400: Problem;
+    /**
+     * Unauthorized
+     */
+    401: Problem;
+    /**
+     * Forbidden
+     */
+    403: Problem;
+    /**
+     * Request Entity Too Large
+     */
+    413: Problem;
+    /**
+     * Unprocessable Entity
+     */
+    422: Problem;
+    /**
+     * Service Unavailable
+     */
+    503: Problem;
+};
+
+export type MetricsReadError = MetricsReadErrors[keyof MetricsReadErrors];
+
+export type MetricsReadResponses = {
+    /**
+     * Prometheus' text format
+     */
+    200: string;
+};
+
+export type MetricsReadResponse = MetricsReadResponses[keyof MetricsReadResponses];

@@ -146,14 +146,18 @@ async def admin_plugins_logs(
     tail: Annotated[int, Query(ge=1, le=1000, description="How many lines to begin with.")] = 200,
     level: Annotated[LogLevel | None, Query(description="Lines of this level and more urgent ones.")] = None,
     q: Annotated[PlainText, Query(description="Lines that hold this text, in any case.")] = "",
+    after: Annotated[
+        PlainText | None, Query(max_length=200, description="The cursor of a line: what follows it, if it is kept.")
+    ] = None,
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> EventStream:
     """What the plugin prints and sends, newest lines first fetched, then live with `follow`.
 
-    The id of each event is its cursor: a client that comes back with `Last-Event-ID` gets what follows.
+    The id of each event is its cursor: a client that comes back with `Last-Event-ID`, or with `after` where it cannot
+    set a header, gets what follows. `Last-Event-ID` is the later of the two when both are there.
     """
     plugin_or_404(state, plugin_id)
-    follower = LogFollower(state, plugin_id, tail=tail, seen=last_event_id, wanted=LogFilter(level, q))
+    follower = LogFollower(state, plugin_id, tail=tail, seen=last_event_id or after, wanted=LogFilter(level, q))
     first = await follower.beginning()
     return EventStream(follower.stream(first, admin, credentials, follow=follow), state.stopping)
 

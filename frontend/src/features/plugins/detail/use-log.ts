@@ -1,4 +1,5 @@
 import { useEffect, useState } from "react";
+import { restWhileHidden } from "@/live/rest";
 import { append, type LogLevel, type LogLine, parseLine } from "./log-buffer";
 
 export type LogStatus = "connecting" | "open" | "broken";
@@ -20,7 +21,11 @@ export function searchQuery({ level, text }: LogSearch): URLSearchParams {
   return new URLSearchParams({ ...(level && { level }), ...(wanted && { q: wanted }) });
 }
 
-/** Follows a plugin's log. Lines that come in a burst are shown together, once a frame. */
+/**
+ * Follows a plugin's log. Lines that come in a burst are shown together, once a frame.
+ *
+ * A tab that nobody looks at has no stream; the one that is opened again goes on after the last line that came.
+ */
 export function useLog(
   pluginId: string,
   search: LogSearch,
@@ -31,6 +36,7 @@ export function useLog(
 
   useEffect(() => {
     let source: EventSource;
+    let after = "";
     let retry: ReturnType<typeof setTimeout> | undefined;
     let frame = 0;
     let waiting: LogLine[] = [];
@@ -43,12 +49,16 @@ export function useLog(
     const receive = (event: MessageEvent<string>) => {
       const line = parseLine(event.data);
       if (!line) return;
+      after = line.cursor || after;
       waiting.push(line);
       if (!frame) frame = requestAnimationFrame(flush);
     };
     const open = () => {
-      const tail = query ? `${FOUND}&${query}` : TAIL;
-      source = new EventSource(`/api/admin/plugins/${encodeURIComponent(pluginId)}/logs?follow=true&tail=${tail}`);
+      const wanted = new URLSearchParams(query);
+      wanted.set("follow", "true");
+      wanted.set("tail", String(query ? FOUND : TAIL));
+      if (after) wanted.set("after", after);
+      source = new EventSource(`/api/admin/plugins/${encodeURIComponent(pluginId)}/logs?${wanted}`);
       source.addEventListener("open", () => setStatus("open"));
       source.addEventListener("log", receive);
       source.addEventListener("error", () => {
@@ -57,12 +67,17 @@ export function useLog(
         if (source.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY_MS);
       });
     };
+    const close = () => {
+      source.close();
+      clearTimeout(retry);
+    };
     setLines([]);
     setStatus("connecting");
     open();
+    const endRests = restWhileHidden(close, open);
     return () => {
-      source.close();
-      clearTimeout(retry);
+      endRests();
+      close();
       cancelAnimationFrame(frame);
     };
   }, [pluginId, query]);
