@@ -33,6 +33,10 @@ copyFileSync("../build/screenshots/console-system-above.png", "../docs/images/co
 for (const name of ["install-pull", "install-consent", "install-refused", "upgrade"]) {
   copyFileSync(`../build/screenshots/compose-${name}-light-desktop.png`, `../docs/images/compose-${name}.png`);
 }
+for (const name of ["plugins", "plugins-select-cards", "plugin-danger", "palette"]) {
+  copyFileSync(`../build/screenshots/${name}-light-desktop.png`, `../docs/images/${name}.png`);
+}
+copyFileSync("../build/screenshots/plugin-logs-lines.png", "../docs/images/plugin-logs.png");
 for (const name of ["set-up-light-desktop", "console-invitation-made", "console-webhook-secret"]) {
   copyFileSync(`../build/screenshots/${name}.png`, `../docs/images/${name.replace("-light-desktop", "")}.png`);
 }

@@ -225,9 +225,16 @@ test("metrics that cannot be read say so, and a plugin that nobody asked has non
 
 test("the log is looked through by Nimbus, and what is found is saved as a file", async ({ page, nimbus }) => {
   const hello = nimbus.addHello();
-  hello.log.push({ stream: "stderr", text: "ERROR the disk is full" });
+  hello.log.push(
+    { stream: "stdout", text: "INFO reading the library" },
+    { stream: "stdout", text: "INFO 1204 films, 38 of them new" },
+    { stream: "stdout", text: "WARNING Metropolis has no year" },
+    { stream: "stderr", text: "ERROR the disk is full" },
+    { stream: "stdout", text: "INFO trying again in 60 s" },
+  );
   await openSignedIn(page, nimbus, "/manage/plugins/hello/logs");
-  await expect(page.getByRole("log")).toContainText("the disk is full");
+  await expect(page.getByRole("log")).toContainText("trying again");
+  await picture(page, "plugin-logs-lines");
   await page.getByRole("combobox", { name: "Level" }).selectOption("error");
   await page.getByRole("searchbox", { name: "Filter lines" }).fill("disk");
   await expect

@@ -54,11 +54,11 @@ export function useLog(
       if (!frame) frame = requestAnimationFrame(flush);
     };
     const open = () => {
-      const wanted = new URLSearchParams(query);
-      wanted.set("follow", "true");
-      wanted.set("tail", String(query ? FOUND : TAIL));
-      if (after) wanted.set("after", after);
-      source = new EventSource(`/api/admin/plugins/${encodeURIComponent(pluginId)}/logs?${wanted}`);
+      const tail = query ? `${FOUND}&${query}` : TAIL;
+      const behind = after && `&after=${encodeURIComponent(after)}`;
+      source = new EventSource(
+        `/api/admin/plugins/${encodeURIComponent(pluginId)}/logs?follow=true&tail=${tail}${behind}`,
+      );
       source.addEventListener("open", () => setStatus("open"));
       source.addEventListener("log", receive);
       source.addEventListener("error", () => {
