@@ -4,6 +4,7 @@ export const common = {
   close: "Close",
   more: "Show more",
   loading: "Loading",
+  since: (time: string) => `Since ${time}`,
   highest: (value: string) => `max ${value}`,
   unknownError: "Something went wrong.",
   networkError: "Nimbus cannot be reached. Check that it is running and that this device is online.",

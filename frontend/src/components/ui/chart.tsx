@@ -69,7 +69,7 @@ export function Chart({ title, points, say }: ChartProps) {
           vectorEffect="non-scaling-stroke"
         />
       </svg>
-      {first && <p className="text-xs text-muted">{exactTime(first.at)} –</p>}
+      {first && <p className="text-xs text-muted">{texts.common.since(exactTime(first.at))}</p>}
     </figure>
   );
 }

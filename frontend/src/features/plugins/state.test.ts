@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { PluginState, PluginSummary } from "@/api/plugins";
-import { inOrder, isBusy, isServing, matchesFilter, matchesSearch, needsAttention, stageOf, toneOf } from "./state";
+import {
+  helpOf,
+  inOrder,
+  isBusy,
+  isServing,
+  matchesFilter,
+  matchesSearch,
+  needsAttention,
+  stageOf,
+  toneOf,
+} from "./state";
 
 const EVERY: PluginState[] = [
   "invalid",
@@ -51,6 +61,13 @@ describe("states", () => {
 
   it("counts the stages of a start only", () => {
     expect(EVERY.map(stageOf)).toEqual([null, null, 0, 0, 1, 2, null, null, null, null, null, null, null]);
+  });
+
+  it("says why one is off that is enabled", () => {
+    const reason = { code: "safe-mode", message: "Nimbus runs in safe mode." };
+    expect(helpOf(plugin({ state: "disabled", enabled: true, reason }))).toBe("Nimbus runs in safe mode.");
+    expect(helpOf(plugin({ state: "disabled", enabled: false, reason }))).toBe("It is installed and switched off.");
+    expect(helpOf(plugin({ state: "ready", enabled: true }))).toBe("It is running and serves requests.");
   });
 
   it("shows a state of a newer Nimbus calmly", () => {

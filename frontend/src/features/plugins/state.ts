@@ -1,4 +1,5 @@
 import type { PluginState, PluginSummary } from "@/api/plugins";
+import { texts } from "@/texts";
 
 export type Tone = "neutral" | "busy" | "positive" | "warning" | "danger";
 export type StateFilter = "all" | "running" | "attention" | "off";
@@ -31,6 +32,10 @@ const STAGES: Partial<Record<PluginState, number>> = {
 export const STAGE_NAMES = ["prepare", "start", "initialize", "ready"] as const;
 
 export const toneOf = (state: PluginState): Tone => TONES[state] ?? "neutral";
+
+/** What its state means. One that is enabled and off all the same says why: Nimbus starts no plugin now. */
+export const helpOf = ({ state, enabled, reason }: PluginSummary): string =>
+  state === "disabled" && enabled && reason ? reason.message : texts.stateHelp[state];
 
 /** It answers requests right now. */
 export const isServing = (state: PluginState): boolean => state === "ready" || state === "degraded";

@@ -14,6 +14,7 @@ import { texts } from "@/texts";
 import { Trouble } from "../failure";
 import { Consent, RiskNote } from "../permissions";
 import { StageProgress } from "../stage-progress";
+import { helpOf } from "../state";
 import { StateBadge } from "../state-badge";
 import { DependenciesCard } from "./dependencies-card";
 import { PortsCard } from "./ports-card";
@@ -56,7 +57,7 @@ function StateCard({ plugin, admin }: { plugin: PluginDetail; admin: boolean }) 
         <RelativeTime at={plugin.since} className="text-sm text-muted" />
       </div>
       <StageProgress plugin={plugin} />
-      <p className="text-muted">{texts.stateHelp[plugin.state]}</p>
+      <p className="text-muted">{helpOf(plugin)}</p>
       <Trouble plugin={plugin} all admin />
       {admin && <Timeline pluginId={plugin.id} />}
     </Card>
