@@ -148,17 +148,23 @@ async def test_what_cannot_be_bounded_is_refused_at_once(schema: dict[str, Any],
 
 
 async def going_on(schema: dict[str, Any], document: dict[str, Any]) -> None:
-    """Judge, and see that others are never held up for long, but by what else the machine does."""
-    longest, last = 0.0, time.process_time()
-    judged = asyncio.ensure_future(aside("sample", document_problems, schema, document))
-    while not judged.done():
-        await asyncio.sleep(0.005)
-        moment = time.process_time()
-        longest, last = max(longest, moment - last), moment
-    try:
-        await judged
-    finally:
-        assert longest < SECONDS / 2
+    """Judge, and see that others are never held up for long.
+
+    A schema that holds them up does so each time, a machine that has no core for this thread only now and then, while
+    the one that judges has: so the least of three is what the schema did.
+    """
+    for attempt in range(3):
+        longest, last = 0.0, time.process_time()
+        judged = asyncio.ensure_future(aside("sample", document_problems, schema, document))
+        while not judged.done():
+            await asyncio.sleep(0.005)
+            moment = time.process_time()
+            longest, last = max(longest, moment - last), moment
+        if longest < SECONDS / 2 or attempt == 2:
+            break
+        await asyncio.gather(judged, return_exceptions=True)
+    assert longest < SECONDS / 2
+    await judged
 
 
 def test_no_error_holds_the_whole_value() -> None:
