@@ -11,9 +11,19 @@ from starlette.types import Message
 from tests.sdk.conftest import MakePlugin
 
 
-@pytest.mark.parametrize(("media_type", "ends"), [("text/event-stream", True), ("text/plain", False)])
-def test_streams_of_events_end_at_a_stop(make_plugin: MakePlugin, media_type: str, *, ends: bool) -> None:
-    """At a stop the server ends what has no end of its own, if it was asked for as such, and nothing else."""
+@pytest.mark.parametrize(
+    ("media_type", "headers", "ends"),
+    [
+        ("text/event-stream", [(b"accept", b"text/event-stream")], True),
+        ("text/event-stream", [(b"accept", b"*/*")], True),
+        ("Text/Event-Stream; charset=utf-8", [], True),
+        ("text/plain", [(b"accept", b"text/event-stream")], False),
+    ],
+)
+def test_streams_of_events_end_at_a_stop(
+    make_plugin: MakePlugin, media_type: str, headers: list[tuple[bytes, bytes]], *, ends: bool
+) -> None:
+    """At a stop the server ends what has no end of its own, whatever was asked for, and nothing else."""
     plugin = make_plugin()
     sent: list[Message] = []
 
@@ -36,7 +46,6 @@ def test_streams_of_events_end_at_a_stop(make_plugin: MakePlugin, media_type: st
             begun.set()
 
     async def stopped() -> None:
-        headers = [(b"accept", b"text/event-stream")]
         scope = {"type": "http", "method": "GET", "path": "/open", "query_string": b"", "headers": headers}
         request = asyncio.create_task(plugin.server(scope, receive, send))
         async with asyncio.timeout(30):

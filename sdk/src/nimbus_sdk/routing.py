@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from nimbus_sdk.contracts.manifest import Auth, Role, Route
 from nimbus_sdk.contracts.routes import specificity
-from nimbus_sdk.contracts.units import parse_duration
 
 _KNOWN_PATHS = 512
 """Requests whose route is remembered."""
@@ -31,15 +30,10 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What the manifest says about a request: its route, or the methods that the path would take.
-
-    Attributes:
-        is_endless: the route's answers may take as long as they want (`"timeout": "0"`), as streams of events do.
-    """
+    """What the manifest says about a request: its route, or the methods that the path would take."""
 
     route: Route | None
     allowed: frozenset[str] = frozenset()
-    is_endless: bool = False
 
 
 class RouteTable:
@@ -64,7 +58,7 @@ class RouteTable:
         for pattern, route in self._routes:
             if pattern.fullmatch(path):
                 if takes(route.methods, method):
-                    return Match(route, is_endless=route.timeout is not None and not parse_duration(route.timeout))
+                    return Match(route)
                 allowed.update(route.methods)
         return Match(None, frozenset(allowed))
 

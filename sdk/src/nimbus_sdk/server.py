@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from nimbus_sdk.carried import KEPT, carry
 from nimbus_sdk.client import Core
 from nimbus_sdk.client.transport import preload
 from nimbus_sdk.contracts.identity import HEADER_IDENTITY, HEADER_REQUEST_ID
+from nimbus_sdk.contracts.manifest import Route
 from nimbus_sdk.contracts.routes import RESERVED_PREFIX
 from nimbus_sdk.environment import Environment
 from nimbus_sdk.errors import ManifestError, Unavailable
@@ -37,9 +39,6 @@ SETTINGS_SECONDS = 2.0
 _CLAIMED = (b"x-nimbus-user", b"x-nimbus-role", b"x-nimbus-scopes", b"x-nimbus-caller")
 _IDENTITY = HEADER_IDENTITY.lower().encode()
 _NOTED = KEPT | {_IDENTITY}
-_WANTS_EVENTS = (b"accept", b"text/event-stream")
-"""What a browser's `EventSource` asks with. Noting each answer instead would cost a tenth of a short request."""
-
 _RESERVED = f"/{RESERVED_PREFIX}/"
 AnySettings = TypeVar("AnySettings", bound=Settings)
 log = logging.getLogger("nimbus_sdk")
@@ -80,7 +79,7 @@ class PluginServer:
         self.background = Background(self, plugin.background_tasks)
         self._platform = PlatformCalls(self)
         self._app: ASGIApp = plugin.app
-        self.streams = EventStreams(plugin.app)
+        self.streams = EventStreams()
         self._settings: dict[type[Settings], tuple[float, Settings]] = {}
         self.core.config.when_changed = self.forget_settings
 
@@ -120,6 +119,7 @@ class PluginServer:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Own what lives as long as the server: the log shipper, the first fetch of the keys, the core client."""
+        self.streams.serve_here()
         background: list[asyncio.Task[None]] = []
         if self.environment.core_url is not None:
             background.append(asyncio.create_task(self._warm(), name="fetch identity keys"))
@@ -164,15 +164,12 @@ class PluginServer:
         if caller is None and tokens:
             try:
                 caller = await self._recognised(tokens)
-            except InvalidToken as error:
-                await _refuse(scope, send, 401, f"The identity token does not hold: {error}.")
-                return
-            except KeysUnavailable:
-                if found.route.auth != "none":
-                    why = "Nobody can be recognised now: the core's keys cannot be fetched."
-                    await _refuse(scope, send, 503, why, {"retry-after": "1"})
-                    return
-        denied = refusal(found.route, caller)
+            except (InvalidToken, KeysUnavailable) as error:
+                denied = _unrecognised(found.route, error)
+            else:
+                denied = refusal(found.route, caller)
+        else:
+            denied = refusal(found.route, caller)
         if denied is not None:
             await _refuse(scope, send, *denied)
             return
@@ -181,8 +178,10 @@ class PluginServer:
         scope[SCOPE_CALLER] = caller
         if caller is None:  # nothing vouches for what these say
             scope["headers"] = [pair for pair in headers if not pair[0].startswith(_CLAIMED)]
-        may_stream = found.is_endless or _WANTS_EVENTS in headers
-        await (self.streams if may_stream else self._app)(scope, receive, send)
+        try:
+            await self._app(scope, receive, self.streams.noting(send))
+        except asyncio.CancelledError as cancelled:
+            await self.streams.complete(send, cancelled)
 
     async def _undeclared(self, found: Match, scope: Scope, send: Send) -> None:
         """Answer what no route of the manifest takes."""
@@ -222,10 +221,21 @@ class PluginServer:
         return await self._verifier.caller(tokens[0])
 
 
+def _unrecognised(route: Route, error: InvalidToken | KeysUnavailable) -> tuple[int, str] | None:
+    """Why whoever cannot be recognised may not use `route`; None when anybody may, and only the keys are missing."""
+    if isinstance(error, InvalidToken):
+        return 401, f"The identity token does not hold: {error}."
+    if route.auth == "none":
+        return None
+    return 503, "Nobody can be recognised now: the core's keys cannot be fetched."
+
+
 async def _refuse(scope: Scope, send: Send, status: int, detail: str, extra: dict[str, str] | None = None) -> None:
     """Answer a request, or close a WebSocket, before the app sees it."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": detail})
     else:
         request_id = Headers(scope=scope).get(HEADER_REQUEST_ID)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            extra = {**(extra or {}), "retry-after": "1"}
         await send_problem(send, problem(status, detail, request_id=request_id), extra)
