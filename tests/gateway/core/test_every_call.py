@@ -50,6 +50,9 @@ class Refused:
     quota: str | None = None
 
 
+MISSPELT = Refused(422, "validation", query={"limitt": "1"})
+
+
 @dataclass(frozen=True)
 class Nothing:
     """The other plugin gets an answer, and in it nothing of the first plugin's."""
@@ -306,6 +309,7 @@ async def refused_to_others(asking: Asking) -> None:
     call = asking.call
     if call.token:
         problem(await asking.by("nobody"), 401, "unauthenticated")
+        problem(await asking.by("nobody", MISSPELT), 401, "unauthenticated")
     if call.permission != OWN:
         refused = problem(await asking.by("bare"), 403, "permission-missing")
         assert refused["missing"] == call.permission
@@ -325,8 +329,7 @@ async def refused_as_it_is(asking: Asking) -> None:
             assert found["errors"][0]["path"] in call.bad.query
         elif call.bad.body is not None:
             assert found["errors"][0]["path"].startswith("/")
-    misspelt = Refused(422, "validation", query={"limitt": "1"})
-    [unknown] = problem(await asking.by("full", misspelt), misspelt.status, misspelt.kind)["errors"]
+    [unknown] = problem(await asking.by("full", MISSPELT), MISSPELT.status, MISSPELT.kind)["errors"]
     assert unknown["path"] == "limitt"
     assert "parameter" in unknown["message"]
     if isinstance(call.conflict, Refused):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import IO, Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from nimbus_sdk.contracts.backup import BACKUP_MEDIA_TYPE
 from nimbus_sdk.contracts.problem import FieldProblem
 from nimbus_sdk.contracts.system_backup import (
@@ -203,12 +203,11 @@ def _keep(shelf: Shelf, spool: Spool, piece: bytes) -> None:
     spool.write(piece)
 
 
-@router.get("/restore", responses=responses(401, 404))
-async def system_backups_restore_status(
+async def _by_ticket(
     state: StateDep,
     ticket: Annotated[str, Header(alias=TICKET_HEADER, max_length=100, description="Of the restore.")] = "",
 ) -> SystemRestore:
-    """How the last restore goes, for whoever began it: the sessions have ended, so its ticket is asked for."""
+    """The last restore, to whoever has its ticket."""
     shelf = _shelf(state)
     wanted = await asyncio.to_thread(shelf.ticket)
     given = hashlib.sha256(ticket.encode("utf-8", "surrogateescape")).hexdigest()
@@ -216,6 +215,12 @@ async def system_backups_restore_status(
     if not ticket or not wanted or found is None or not hmac.compare_digest(given, wanted):
         raise UnauthenticatedError("This needs the ticket that the restore was begun with.")
     return found
+
+
+@router.get("/restore", responses=responses(401, 404))
+async def system_backups_restore_status(restore: Annotated[SystemRestore, Depends(_by_ticket)]) -> SystemRestore:
+    """How the last restore goes, for whoever began it: the sessions have ended, so its ticket is asked for."""
+    return restore
 
 
 @router.get(
