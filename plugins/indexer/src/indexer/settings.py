@@ -16,7 +16,10 @@ class Server(BaseModel):
 
     name: Name = Field(description="Short name: lower-case letters, digits and hyphens.")
     url: str = Field(
-        pattern=r"^https?://[^\s/]+\S*$", max_length=1000, description="Its address, with or without /api at the end."
+        pattern=r"^https?://[^\s/]+\S*$",
+        max_length=1000,
+        title="Address",
+        description="With or without /api at the end.",
     )
     kind: Literal["newznab", "torznab"] = "newznab"
     enabled: bool = True
@@ -29,17 +32,26 @@ class Server(BaseModel):
 class IndexerSettings(Settings):
     """The same is in the manifest. The plugin's page is the pleasant way to change it."""
 
-    servers: list[Server] = Field(default_factory=list, max_length=50, description="Where it is searched.")
+    servers: list[Server] = Field(
+        default_factory=list, max_length=50, description="Which are searched. Their API keys stand below."
+    )
     keys: dict[str, str] = Field(
         default_factory=dict,
         repr=False,
         json_schema_extra={"x-secret": True},
-        description="API keys, by the server's name.",
+        title="API keys",
+        description='By the server\'s name, e.g. {"my-server": "0123abc"}.',
     )
     prefer: list[Word] = Field(
-        default=["1080p", "2160p", "720p"], max_length=20, description="Words in titles, the best first."
+        default=["1080p", "2160p", "720p"],
+        max_length=20,
+        title="Preferred words",
+        description="In titles of releases, the best first.",
     )
     avoid: list[Word] = Field(
-        default=["cam", "telesync"], max_length=50, description="Releases with one of these words come last."
+        default=["cam", "telesync"],
+        max_length=50,
+        title="Words to avoid",
+        description="Releases with one of them come last.",
     )
-    timeout: int = Field(15, ge=1, le=60, description="Seconds that one server may take.")
+    timeout: int = Field(15, ge=1, le=60, title="Timeout (seconds)", description="What one server may take.")

@@ -48,17 +48,27 @@ class Target(BaseModel):
         "",
         pattern=r"^(https?://[^\s/]+\S*)?$",
         max_length=1000,
+        title="Address",
         description="webhook: where to post; ntfy: the server.",
     )
     topic: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="ntfy: the topic.")
     priority: int = Field(3, ge=1, le=5, description="ntfy: 1 is least, 5 most.")
-    smtp_host: str = Field("", max_length=255, description="email: the mail server.")
-    smtp_port: int = Field(587, ge=1, le=65535, description="email: its port.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="email: how it is encrypted.")
-    smtp_user: str = Field("", max_length=255, description="email: user name, when the server wants one.")
-    mail_from: str = Field("", max_length=320, description="email: the sender's address.")
+    smtp_host: str = Field("", max_length=255, title="Mail server", description="email: its host name.")
+    smtp_port: int = Field(
+        587, ge=1, le=65535, title="Port of the mail server", description="email: 587 with starttls, 465 with tls."
+    )
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", title="Encryption", description="email: as the mail server has it."
+    )
+    smtp_user: str = Field(
+        "",
+        max_length=255,
+        title="User name",
+        description="email: when the server wants one; its password is a secret.",
+    )
+    mail_from: str = Field("", max_length=320, title="Sender", description="email: the address it comes from.")
     mail_to: list[Annotated[str, StringConstraints(min_length=3, max_length=320)]] = Field(
-        default_factory=list, max_length=50, description="email: whom to write to."
+        default_factory=list, max_length=50, title="Recipients", description="email: whom to write to."
     )
 
     @model_validator(mode="after")
@@ -96,7 +106,9 @@ class NotifierSettings(Settings):
         default_factory=dict,
         repr=False,
         json_schema_extra={"x-secret": True},
-        description="By the target's name. discord: the webhook's whole address; ntfy: access token; "
-        "email: password; webhook: signing secret (whsec_…).",
+        description='By the target\'s name, e.g. {"my-phone": "tk_0123"}. discord: the webhook\'s whole address; '
+        "ntfy: access token; email: password; webhook: signing secret (whsec_…).",
     )
-    history_days: int = Field(default=7, ge=1, le=90, description="How long sent notifications are listed.")
+    history_days: int = Field(
+        default=7, ge=1, le=90, title="History (days)", description="How long sent notifications are listed."
+    )

@@ -15,8 +15,9 @@ const config: PluginConfig = {
         type: "array",
         items: {
           type: "object",
+          title: "Target",
           required: ["name"],
-          properties: { name: { type: "string" } },
+          properties: { name: { type: "string" }, topic: { type: "string", default: "" } },
           "x-action": { label: "Send a test", path: "/targets/{name}/test" },
         },
       },
@@ -42,9 +43,15 @@ const json = (body: unknown, status = 200) => new Response(JSON.stringify(body),
 describe("an action of a plugin's settings", () => {
   it("calls the route of its entry, and says what came of it", async () => {
     const { api, user } = show(json({ ok: false, detail: "The receiver answered 401." }));
-    await user.click(screen.getByRole("button", { name: "Send a test: Targets 1" }));
+    await user.click(screen.getByRole("button", { name: "Send a test: Target 1" }));
     expect(api).toHaveBeenCalledWith("/targets/phone%20one/test", { method: "POST" });
     expect(await screen.findByRole("alert")).toHaveTextContent("The receiver answered 401.");
+  });
+
+  it("stands at an entry whose empty standards are not told", () => {
+    show(json({ ok: true }));
+    expect(screen.getByRole("textbox", { name: "Topic (optional)" })).toBeInTheDocument();
+    expect(screen.queryByText(/Standard:/)).not.toBeInTheDocument();
   });
 
   it("says a refusal in the words of its problem", async () => {
@@ -57,7 +64,7 @@ describe("an action of a plugin's settings", () => {
   it("waits until what it would try is saved", async () => {
     const { api, user } = show(json({ ok: true }));
     await user.type(screen.getByRole("textbox", { name: "Name" }), "x");
-    const button = screen.getByRole("button", { name: "Send a test: Targets 1" });
+    const button = screen.getByRole("button", { name: "Send a test: Target 1" });
     expect(button).toBeDisabled();
     expect(screen.getAllByText("Save first: it works with what is stored.").length).toBeGreaterThan(0);
     expect(api).not.toHaveBeenCalled();

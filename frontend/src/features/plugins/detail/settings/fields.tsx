@@ -27,7 +27,7 @@ const { settings } = texts;
 
 function helpOf(schema: Schema): string | undefined {
   const parts = [schema.description];
-  if (schema.default !== undefined && typeof schema.default !== "object")
+  if (schema.default !== undefined && schema.default !== "" && typeof schema.default !== "object")
     parts.push(settings.standard(String(schema.default)));
   const found = parts.filter(Boolean).join(" ");
   return found || undefined;
@@ -133,7 +133,7 @@ function GroupPart({ schema, label, path, value, onChange, errors }: PartProps) 
   const held = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   const error = errors.get(path);
   return (
-    <fieldset className="grid gap-4 rounded-lg border p-4">
+    <fieldset className="grid gap-4 rounded-lg border p-3 sm:p-4">
       <legend className="-ml-1 px-1 text-sm font-semibold">{label}</legend>
       {schema.description && <p className="-mt-2 text-sm text-muted">{schema.description}</p>}
       {error && <p className="text-sm text-danger">{error}</p>}
@@ -168,6 +168,8 @@ function ListPart({ schema, label, path, value, onChange, errors }: PartProps) {
   const [keys, setKeys] = useState(() => held.map((_, index) => index));
   const item = asSchema(schema.items);
   const error = errors.get(path);
+  /** What one entry is called: by its own title, else as the list is. */
+  const one = item.title ?? label;
   const full = schema.maxItems !== undefined && held.length >= schema.maxItems;
   const entries = useRef<HTMLDivElement>(null);
   const adder = useRef<HTMLButtonElement>(null);
@@ -184,30 +186,36 @@ function ListPart({ schema, label, path, value, onChange, errors }: PartProps) {
     ((at === "first" ? fields?.[0] : fields?.[fields.length - 1]) ?? adder.current)?.focus();
   }, [held.length]);
   return (
-    <fieldset className="grid gap-3 rounded-lg border p-4" aria-describedby={error ? `${id}-error` : undefined}>
+    <fieldset
+      className="grid gap-3 rounded-lg border p-3 sm:p-4"
+      aria-describedby={error ? `${id}-error` : undefined}
+    >
       <legend className="-ml-1 px-1 text-sm font-semibold">{label}</legend>
       {schema.description && <p className="-mt-1 text-sm text-muted">{schema.description}</p>}
       {held.length === 0 && <p className="text-sm text-muted">{settings.emptyList}</p>}
       <div ref={entries} className="grid gap-3 empty:hidden">
         {held.map((entry, index) => (
-          <div key={keys[index] ?? index} className="flex items-start gap-2">
-            <div className="min-w-0 flex-1">
+          <div
+            key={keys[index] ?? index}
+            className={kindOf(item) === "group" ? "flex items-start gap-2 max-sm:flex-col" : "flex items-start gap-2"}
+          >
+            <div className="w-full min-w-0 flex-1">
               <Part
                 schema={item}
-                label={settings.entry(label, index + 1)}
+                label={settings.entry(one, index + 1)}
                 path={path + pointer(index)}
                 value={entry}
                 required
                 errors={errors}
                 onChange={(next) => onChange(held.with(index, next ?? blank(item)))}
               />
-              <SettingsAction schema={item} value={entry} of={settings.entry(label, index + 1)} />
+              <SettingsAction schema={item} value={entry} of={settings.entry(one, index + 1)} />
             </div>
             <Button
               variant="ghost"
               size="icon"
-              className="mt-6.5"
-              aria-label={settings.remove(label, index + 1)}
+              className={kindOf(item) === "group" ? "mt-6.5 max-sm:mt-0" : "mt-6.5"}
+              aria-label={settings.remove(one, index + 1)}
               onClick={() => {
                 next.current = { entry: Math.min(index, held.length - 2), at: "last" };
                 setKeys(keys.toSpliced(index, 1));
