@@ -84,6 +84,8 @@ def test_it_is_labelled_listed_and_healthy(
         assert json.loads(inside) == bill
     finally:
         container.remove(force=True)
+    status, _, wrong = run(docker_host, "publish", str(folder), "--tag", image)
+    assert (status, "names no registry" in wrong) == (1, True), wrong
     (folder / "manifest.json").write_text(json.dumps({**manifest, "description": "changed"}))
     status, _, wrong = run(docker_host, "publish", str(folder), "--tag", image)
     assert (status, "another manifest" in wrong) == (1, True)

@@ -153,6 +153,11 @@ def publish(
     wanted = labels((folder / "manifest.json").read_text(encoding="utf-8"), report.manifest)[MANIFEST_LABEL]
     if labelled != wanted:
         fail(f"{name} was built from another manifest, or not by nimbus plugin build; build it again")
+    if "/" not in name:
+        fail(
+            f"{name} names no registry. Put the name that others will install it by, such as "
+            "registry.example/you/plugin:1.0.0, into the manifest's runtime.image, and build again"
+        )
     docker("push", name, seconds=BUILD_SECONDS, shown=not as_json)
     digests = docker("image", "inspect", "--format", "{{json .RepoDigests}}", name).strip()
     found = {"image": name, "digests": json.loads(digests)}
