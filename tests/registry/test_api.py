@@ -88,12 +88,12 @@ class TestSnapshot:
             params = {"worker": "w", "serving": first.generation, "wait": 0.1}
             assert (await registry.client.get("/v1/snapshot", params=params)).status_code == 204
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(registry.client.get("/v1/snapshot", params=params | {"wait": 10}))
+                watching = group.create_task(registry.client.get("/v1/snapshot", params=params | {"wait": 30}))
                 await registry.until(lambda: registry.context.workers.live() == {"w": first.generation})
                 began = time.monotonic()
                 await registry.ask("enable", wait=0)
             assert watching.result().status_code == 200
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
             assert watching.result().json()["generation"] > first.generation
             # Another generation than the registry's, later or not, is answered with the registry's.
             params["serving"] = registry.context.ledger.generation + 1000

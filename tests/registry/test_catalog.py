@@ -1,5 +1,6 @@
 """Discovery: good folders, bad folders, folders that come, change and go."""
 
+import asyncio
 import json
 import os
 import re
@@ -111,6 +112,16 @@ class TestScan:
         assert scan(folder.path / "nowhere", "0.1.0") == []
 
 
+@pytest.fixture
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody scans but the test, which looks at what each scan found."""
+
+    async def still(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("nimbus_registry.main.follow", still)
+
+
 async def rescan(registry: Registry) -> dict[str, list[str]]:
     answer = await registry.client.post("/v1/plugins/scan")
     assert answer.status_code == 200
@@ -137,6 +148,7 @@ class TestUpsert:
             assert len(answer.json()["errors"]) == 2
             assert (await registry.ask("enable", "good")).status_code == 200
 
+    @pytest.mark.usefixtures("unwatched")
     async def test_added_updated_removed(self, either_world: World, folder: Folder) -> None:
         folder.add("one")
         folder.add("two")
@@ -159,6 +171,7 @@ class TestUpsert:
             assert set(registry.context.ledger.records) == {"one", "three"}
             assert (await registry.plugin("one"))["description"] == "new"
 
+    @pytest.mark.usefixtures("unwatched")
     async def test_an_enabled_plugin_survives_the_loss_of_its_folder(self, world: World, folder: Folder) -> None:
         path = folder.add()
         async with world.registry() as registry:

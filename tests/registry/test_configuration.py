@@ -89,6 +89,7 @@ async def test_a_registry_that_starts_anew_asks_again(world: World) -> None:
         assert (await registry.plugin())["reason"]["code"] == "needs-configuration"
 
 
+@pytest.mark.usefixtures("fast")
 async def test_one_without_a_schema_is_not_asked_about(world: World) -> None:
     async with world.registry() as registry:
         world.folder.add()
@@ -153,8 +154,8 @@ async def test_a_schema_at_fault_does_not_explain_an_end(world: World) -> None:
         await found(registry, world)
         assert (await registry.ask("enable")).status_code == 200
         registry.runtime.crash("hello", ExitStatus(137, 9, out_of_memory=True))
-        await registry.until_state("backoff")
-        assert "NIMBUS_MAX_MEMORY" in (await registry.plugin())["reason"]["hint"]
+        ended = await registry.until_went_through("backoff")
+        assert "NIMBUS_MAX_MEMORY" in ended["reason"]["hint"]
 
 
 @pytest.mark.usefixtures("fast")

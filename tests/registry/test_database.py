@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from nimbus_registry.database import Database, utcnow
 from nimbus_registry.errors import DatabaseUnavailableError, StartError
+from nimbus_registry.store import journal
 from nimbus_registry.store.journal import GENERATION_BLOCK
 from nimbus_registry.store.ledger import Ledger
 from nimbus_registry.store.record import PluginRecord
@@ -194,6 +195,27 @@ class TestLedger:
             async with database.read() as session:
                 assert set((await session.exec(select(PluginRow.name))).all()) >= {"good"}
 
+    async def test_a_write_that_is_cut_off_keeps_no_later_one_out(
+        self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(journal, "_FINISH_SECONDS", 10.0)  # of a machine that stands still for a moment too
+        async with opened(sqlite_url) as database:
+            await database.wait(5)
+            await migrate(database)
+            ledger = ledger_on(database)
+            await ledger.load()
+            ledger.added(record(), "test")
+            await ledger.flush()
+            for number in range(60):
+                writing = asyncio.create_task(ledger.flush())
+                ledger.touch(ledger.records["hello"])
+                await asyncio.sleep(number / 10_000)  # at every step of the write, one after the other
+                writing.cancel()
+                await asyncio.wait({writing})
+                ledger.touch(ledger.records["hello"])
+                async with asyncio.timeout(4):  # SQLite waits five seconds for a lock
+                    await ledger.flush()
+
 
 class Proxy:
     """A way to the database that can be closed."""
@@ -213,18 +235,22 @@ class Proxy:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        self._server = None
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
         await asyncio.gather(*self._pumps, return_exceptions=True)
-        self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._pumps.add(task)
+        self._writers.add(writer)
         there, back = await asyncio.open_connection(self._url.host, self._url.port)
-        self._writers |= {writer, back}
+        if self._server is None:  # closed meanwhile: nobody would end these two
+            writer.transport.abort()
+            back.transport.abort()
+        self._writers.add(back)
 
         async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
             try:

@@ -162,8 +162,11 @@ class Actor:
         for action in actions:
             if isinstance(action, Await):
                 self._await()
-            if isinstance(action, Rest | Await):
-                return max(0.0, action.until - now) if isinstance(action, Rest) else None
+                return None
+            if isinstance(action, Rest):
+                # A wish may have come at the very end of the work that fulfilled it.
+                self._settled()
+                return max(0.0, action.until - now)
             await self._apply(action, spec)
         if not actions:
             self._settled()

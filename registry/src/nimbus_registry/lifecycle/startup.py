@@ -150,21 +150,21 @@ class Startup:
         left = limit
         last: ProbeResult | None = None
         while True:
-            asked_at = time.monotonic()
-            if run.upstream is not None:
+            asked_at, upstream = time.monotonic(), run.upstream
+            if upstream is not None:
                 try:
                     last = await self._tools.gateway.probe(
-                        self._record.id, run.upstream, timeout=min(_PROBE_TIMEOUT, max(left, 0.1))
+                        self._record.id, upstream, timeout=min(_PROBE_TIMEOUT, max(left, 0.1))
                     )
                 except GatewayUnreachableError:
-                    left += time.monotonic() - asked_at + _GATEWAY_PAUSE
-                    self._course.note_progress(self._record, "waiting for the gateway")
-                    await asyncio.sleep(_GATEWAY_PAUSE)
-                else:
-                    if last.ok:
-                        self._record.run_id = run.run_id
-                        return last, run.upstream
-                    self._say(last)
+                    run = await self._await_gateway()
+                    looked_at = time.monotonic()
+                    left += looked_at - asked_at
+                    continue
+                if last.ok:
+                    self._record.run_id = run.run_id
+                    return last, upstream
+                self._say(last)
             waited = time.monotonic() - began
             if waited >= left:
                 raise StartFailedError(reasons.not_healthy(last, limit, self._spec.port, setting=setting))
@@ -246,11 +246,11 @@ class Startup:
             except GatewayUnreachableError:
                 await self._await_gateway()
 
-    async def _await_gateway(self) -> None:
-        """The gateway is away: see that the plugin is still there, and wait a little."""
+    async def _await_gateway(self) -> Observation:
+        """The gateway is away: wait a little, and see that the plugin is still there. Returns its run."""
         self._course.note_progress(self._record, "waiting for the gateway")
         await self._pause(_GATEWAY_PAUSE)
-        await self._look()
+        return await self._look()
 
 
 def _interval(waited: float) -> float:

@@ -21,6 +21,8 @@ GENERATION_BLOCK = 10_000
 GENERATION = "generation"
 _MAX_PENDING = 10_000
 _RETRY_SECONDS = 1.0
+_FINISH_SECONDS = 1.0
+"""A write takes milliseconds; a database that is down is not waited for."""
 
 
 class Journal:
@@ -51,9 +53,24 @@ class Journal:
     async def flush(self, generation: int) -> None:
         """Write what is pending and keep the reserved generations ahead of `generation`.
 
+        A write that has begun is finished when the caller is cancelled. Cut off, it would keep SQLite's lock until
+        its connection is closed, and the last write of a registry that ends would wait for that in vain.
+
         Raises:
             DatabaseUnavailableError: it stays pending.
         """
+        task = asyncio.create_task(self._flush(generation), name="journal write")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task}, timeout=_FINISH_SECONDS)
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # it is pending still, and asyncio wants it looked at
+            raise
+
+    async def _flush(self, generation: int) -> None:
         async with self.writing:
             transitions, changed = list(self._transitions), self._changed
             reserved = self.reserved
