@@ -340,8 +340,9 @@ def _plugin_processes(nimbus: Embedded) -> list[psutil.Process]:
 
 def _service_or_none(nimbus: Embedded, module: str, other_than: int = 0) -> psutil.Process | None:
     for process in _all_processes(nimbus):
-        if module in process.cmdline() and process.pid != other_than:
-            return process
+        with contextlib.suppress(psutil.Error):  # it may end meanwhile
+            if module in process.cmdline() and process.pid != other_than:
+                return process
     return None
 
 
