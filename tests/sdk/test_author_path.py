@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from nimbus_sdk.cli.app import app
-from nimbus_sdk.cli.dev import PluginFiles, _readable
+from nimbus_sdk.cli.dev import PluginFiles, _changes, _readable
 from nimbus_sdk.errors import CoreError
 from nimbus_sdk.nimbus_client import NimbusClient
 from typer.testing import CliRunner
@@ -218,6 +218,14 @@ def test_what_is_watched(tmp_path: Path, name: str, matters: bool) -> None:
     from watchfiles import Change  # noqa: PLC0415
 
     assert PluginFiles(tmp_path)(Change.modified, str((tmp_path / name).resolve())) is matters
+
+
+def test_what_changes_while_nimbus_starts_is_not_missed(tmp_path: Path) -> None:
+    """It is watched from the call on, not from when the first change is asked for."""
+    changes = _changes(tmp_path)
+    (tmp_path / "films.py").write_text("films = []")
+    (tmp_path / "notes.pyc").write_text("")
+    assert next(changes) == ["films.py"]
 
 
 @pytest.mark.parametrize(

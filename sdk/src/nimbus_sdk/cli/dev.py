@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ from nimbus_sdk.errors import CoreError, NotFound
 from nimbus_sdk.nimbus_client import NimbusClient
 
 ENABLE_SECONDS = 120
+_LOOK_MILLISECONDS = 200
 _GIVEN_UP = frozenset({"failed", "backoff", "quarantined", "invalid"})
 _OF_NO_ACCOUNT = frozenset({"tests", "dist", "build", ".nimbus"})
 
@@ -65,6 +67,7 @@ def dev(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack, told():
+        changes = _changes(folder)
         own = None if running else stack.enter_context(own_nimbus(folder, manifest.id, port))
         nimbus = own.client if own is not None else stack.enter_context(client())
         _bring_up(nimbus, manifest, folder)
@@ -75,12 +78,27 @@ def dev(
         stop = threading.Event()
         stack.callback(stop.set)
         threading.Thread(target=_show_log, args=(nimbus, manifest.id, stop), daemon=True).start()
-        for changes in watch(folder, watch_filter=PluginFiles(folder), debounce=100, step=20):
-            names = sorted({Path(name).relative_to(folder).as_posix() for _, name in changes})
+        for names in changes:
             _take_over(nimbus, manifest.id, names)
             changed = validate(folder, run_code=False).manifest if "manifest.json" in names else None
             if compat is not None and changed is not None:
                 compat.follow(changed)
+
+
+def _changes(folder: Path) -> Iterator[list[str]]:
+    """The files that change from now on, by their paths in the folder: also while others are taken over."""
+    found = watch(
+        folder,
+        watch_filter=PluginFiles(folder),
+        debounce=100,
+        step=20,
+        rust_timeout=_LOOK_MILLISECONDS,
+        yield_on_timeout=True,
+    )
+    next(found)  # only the first look begins to watch
+    return (
+        sorted({Path(name).relative_to(folder).as_posix() for _, name in changes}) for changes in found if changes
+    )
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
