@@ -33,16 +33,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(place: Path) -> Path:
-    """Take what room is left, to the last byte."""
+    """Take what room is left, to the last byte; what others free meanwhile (a file that is replaced) is taken too."""
     ballast = place / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        for size in (1024**2, 4096, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
-    assert os.statvfs(place).f_bavail == 0
+
+    def full() -> bool:
+        with ballast.open("ab", buffering=0) as file:
+            for size in (1024**2, 4096, 1):
+                try:
+                    while True:
+                        file.write(b"\0" * size)
+                except OSError:
+                    continue
+        return os.statvfs(place).f_bavail == 0
+
+    wait_until(full, seconds=20, what="the disk to be full", every=0.01)
     return ballast
 
 
