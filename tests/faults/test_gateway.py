@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from nimbus_gateway.proxy.breaker import FAILURES, OPEN_SECONDS
 from nimbus_gateway.proxy.gates import MAX_CONCURRENT
 
 from tests.bench.targets import Target
@@ -58,18 +60,24 @@ def ask(gateway: Target, path: str) -> httpx.Response:
 class TestPlugins:
     def test_a_plugin_that_hangs(self, gateway: Target) -> None:
         """504 at its timeout; refused at once after five; tried again after five seconds."""
-        for _ in range(5):
+        hung, refusals = [], []
+        for _ in range(FAILURES):
             began = time.monotonic()
             assert ask(gateway, "/hang").status_code == 504
-            assert time.monotonic() - began < 3
-        began = time.monotonic()
-        refused = ask(gateway, "/ok")
-        assert (refused.status_code, refused.json()["type"]) == (503, "/problems/plugin-unavailable")
-        assert time.monotonic() - began < 1
-        deadline = time.monotonic() + 8
-        while ask(gateway, "/ok").status_code != 200:
-            assert time.monotonic() < deadline
-        assert time.monotonic() - began > 3
+            hung.append(time.monotonic() - began)
+        opened = time.monotonic()  # at the latest: the gateway knew before it answered
+        assert statistics.median(hung) < 3, hung
+        while True:
+            asked = time.monotonic()
+            answer = ask(gateway, "/ok")
+            if answer.status_code == 200:
+                break
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/plugin-unavailable")
+            assert asked - opened < OPEN_SECONDS, "whoever asks after that is let through"
+            refusals.append(time.monotonic() - asked)
+        assert statistics.median(refusals) < 1, refusals
+        # The fifth hung for a second before anything opened.
+        assert time.monotonic() - began > OPEN_SECONDS
 
     @pytest.mark.parametrize("path", ["/huge-headers", "/endless-headers", "/two-lengths", "/nonsense"])
     def test_nonsense_is_a_502(self, gateway: Target, path: str) -> None:
