@@ -1,5 +1,6 @@
 """Plugins that all go wrong, at boot: the product is there, and safe mode reaches it with all of them off."""
 
+import statistics
 import time
 from pathlib import Path
 
@@ -30,9 +31,12 @@ def test_safe_mode_is_reachable_with_all_of_them_off(tmp_path: Path, figures: Fi
         for plugin_id in poisoned:
             assert site.api.post(f"/api/plugins/{plugin_id}/enable").status_code in {202, 409}
         wait_until(lambda: site.state("ends-at-once-0") == "quarantined", seconds=90, what="quarantine", every=0.1)
-        began = time.monotonic()
-        assert site.api.get("/api/plugins").status_code == 200
-        assert time.monotonic() - began < 2, "the rest answers all the while"
+        answered = []
+        for _ in range(5):
+            began = time.monotonic()
+            assert site.api.get("/api/plugins").status_code == 200
+            answered.append(time.monotonic() - began)
+        assert statistics.median(answered) < 2, f"the rest answers all the while: {answered}"
 
         for part in ("gateway", "registry"):
             site.kill(part)
