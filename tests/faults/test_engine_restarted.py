@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import docker
 import pytest
@@ -26,6 +27,8 @@ pytestmark = [
 ]
 
 RECOVERED_SECONDS = 30.0
+ANSWER_SECONDS = 2.0
+"""Of one call of the plugin, its process included."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +77,13 @@ async def test_plugins_outlive_it_or_are_back(
 
             await asyncio.to_thread(engine.stop, signal.SIGKILL if live_restore else signal.SIGTERM)
             if live_restore:
+                answered = []
                 for _ in range(10):
-                    assert await gateway.fetch(upstream, "/") == "hello", "nobody notices"
+                    asked = time.monotonic()
+                    assert await gateway.fetch(upstream, "/", seconds=20) == "hello", "nobody notices"
+                    answered.append(time.monotonic() - asked)
                     assert context.ledger.get("sample").state == "ready"
+                assert median(answered) < ANSWER_SECONDS, answered
             await asyncio.to_thread(engine.start)
             back = time.monotonic()
             await until_serves(context, gateway, 2 * RECOVERED_SECONDS)
