@@ -8,8 +8,9 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -138,13 +139,16 @@ def test_crashed_plugin_is_started_again(running: Embedded, admin: Api) -> None:
 
 def test_concurrent_switches_end_as_last_asked(running: Embedded, admin: Api) -> None:
     """Enable and disable in quick succession: what was asked last is what is."""
-    for path in ("enable", "disable", "enable", "disable", "enable"):
+    # The last of each row waits for its outcome: a state that is read meanwhile may be that of a wish before it.
+    for path in ("enable", "disable", "enable", "disable"):
         assert admin.post(f"/api/plugins/hello/{path}").status_code in {200, 202}
-    admin.wait_for_state("hello", "ready")
+    admin.enable("hello")
+    assert admin.state("hello") == "ready"
     assert admin.get("/api/plugins/hello/hello").status_code == 200
-    for path in ("disable", "enable", "disable"):
+    for path in ("disable", "enable"):
         assert admin.post(f"/api/plugins/hello/{path}").status_code in {200, 202}
-    admin.wait_for_state("hello", "disabled")
+    admin.disable("hello")
+    assert admin.state("hello") == "disabled"
     assert _plugin_processes(running) == []
 
 
@@ -218,15 +222,24 @@ def test_the_next_start_waits_for_services_that_a_killed_supervisor_left(tmp_pat
     nimbus.start()
     ports = (nimbus.data / "ports.json").read_text()
     gateway = _service(nimbus, "nimbus_gateway")
+    registry = _service(nimbus, "nimbus_registry")
     gateway.suspend()
     nimbus.stop(signal.SIGKILL)
-    goes_on = threading.Timer(1.0, gateway.resume)
-    goes_on.start()
-    try:
-        assert nimbus.start() > 0.9
-    finally:
-        goes_on.join()
-    assert "waiting for the services of a Nimbus that was killed to end" in nimbus.text()
+
+    def let_go() -> psutil.Process | None:
+        """Resume the gateway once its end is waited for; returns a service that was started in spite of it."""
+        told = "waiting for the services of a Nimbus that was killed to end"
+        try:
+            wait_until(lambda: told in nimbus.text(), seconds=60, what=told, every=0.02)
+            time.sleep(1.0)  # long enough to start one
+            return _service_or_none(nimbus, "nimbus_registry", other_than=registry.pid)
+        finally:
+            gateway.resume()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        let_gone = pool.submit(let_go)
+        nimbus.start()
+        assert let_gone.result() is None
     assert (nimbus.data / "ports.json").read_text() == ports
     with nimbus.api() as api:
         api.enable("hello")
