@@ -242,9 +242,9 @@ class Running:
 
     async def publish(self, *plugins: SnapshotPlugin) -> None:
         generation = self.registry.publish(list(plugins))
-        assert await self.state.snapshots.wait_for(generation, 5)
+        assert await self.state.snapshots.wait_for(generation, 30)
 
-    async def raw(self, data: bytes, *, port: int | None = None, limit: float = 5.0) -> bytes:
+    async def raw(self, data: bytes, *, port: int | None = None, limit: float = 30.0) -> bytes:
         """Everything that the gateway answers until it closes; ask it to with ``Connection: close``."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
         try:
@@ -349,11 +349,11 @@ async def running_gateway(
         server = uvicorn.Server(config)
         task = asyncio.create_task(server._serve(sockets), name="gateway under test")
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not server.started:
                     assert not task.done(), task.result()
                     await asyncio.sleep(0.005)
-            assert await gateway.state.snapshots.wait_for(first, 5)
+            assert await gateway.state.snapshots.wait_for(first, 30)
             yield Running(
                 gateway,
                 registry,
@@ -366,11 +366,11 @@ async def running_gateway(
             )
         finally:
             server.should_exit = True
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 await task
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until something holds; fails at the deadline."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is anything, not an event
