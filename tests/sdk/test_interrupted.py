@@ -40,14 +40,14 @@ def environment(home: Path, port: int = 9) -> dict[str, str]:
     }
 
 
-def polls_for(pid: int) -> None:
-    """Return once a process waits for what it has asked.
+def sleeps_in(pid: int, *calls: str) -> None:
+    """Return once a process sleeps in one of these calls of the kernel: it waits for what it has asked.
 
     Python sees a signal that comes between its last look and the call that waits only when that call has ended,
     as for any program without `pselect`; people press Ctrl-C again then.
     """
     until = time.monotonic() + 60
-    while not Path(f"/proc/{pid}/wchan").read_text().startswith(("poll", "do_sys_poll", "do_poll")):
+    while not Path(f"/proc/{pid}/wchan").read_text().startswith(calls):
         assert time.monotonic() < until, "the command does not wait for its answer"
         time.sleep(0.001)
 
@@ -67,7 +67,7 @@ def running(server: socket.socket, home: Path, *arguments: str) -> Iterator[subp
         with connection:
             connection.settimeout(60)
             assert connection.recv(1)
-            polls_for(process.pid)
+            sleeps_in(process.pid, "poll", "do_sys_poll", "do_poll")
             yield process
     finally:
         process.kill()
@@ -145,6 +145,7 @@ def test_a_question_tells_ctrl_c_from_the_end_of_input(
             assert read, said
             said += read
         if ctrl_c:
+            sleeps_in(process.pid, "wait_woken", "n_tty_read")  # reads the terminal
             process.send_signal(signal.SIGINT)
         else:
             os.close(ours)  # the terminal is gone
