@@ -116,6 +116,9 @@ test("the bridge carries methods, bodies and streams, and ends what is no longer
 
 test("the frame has an origin of its own and cannot reach Nimbus but by its own routes", async ({ page, nimbus }) => {
   const frame = await open(page, nimbus);
+  // What the page and the dashboard ask by themselves is asked by then.
+  await expect(frame.getByText("Hello, admin!")).toBeVisible();
+  await expect(page.getByRole("complementary").getByText("Live")).toBeVisible();
   const before = nimbus.seen.length;
   const seen = await frame.evaluate(async () => {
     const { api } = window as unknown as { api: (path: string, init?: RequestInit) => Promise<Response> };
