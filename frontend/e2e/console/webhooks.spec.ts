@@ -63,6 +63,7 @@ test("a webhook is added, tested, fed, paused, given a new secret and deleted", 
   await expectAccessible(page);
   await picture(page, "console-webhook-secret");
   await secret.getByRole("button", { name: "I have kept it" }).click();
+  await expect(secret).toHaveCount(0);
   expect(await page.content()).not.toContain(first);
 
   await page.getByRole("button", { name: "Test chat" }).click();
