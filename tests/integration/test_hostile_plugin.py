@@ -9,7 +9,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, wait_until
 from tests.support.compose import ComposeStack
 from tests.support.engine import INSTANCE_LABEL, remove_images
 
@@ -97,7 +97,8 @@ class TestLimits:
         assert container.attrs["HostConfig"]["LogConfig"]["Config"] == {"max-size": "5m", "max-file": "3"}
         kept = sum(len(chunk) for chunk in container.logs(stream=True, follow=False))
         assert kept <= 15 * 1024**2
-        assert hostile.state("hostile") == "ready"
+        # While it floods, its health may come late once.
+        wait_until(lambda: hostile.state("hostile") == "ready", seconds=30, what="the plugin to go on")
 
     def test_others_go_on_meanwhile(self, attack: Attack, hostile: Api) -> None:
         hostile.enable("hello", wait=120)

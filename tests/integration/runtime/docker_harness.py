@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import socket
 import tarfile
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -15,6 +17,7 @@ from nimbus_registry.runtime.spec import LABEL_INSTANCE, LABEL_PLUGIN, LABEL_ROL
 from nimbus_sdk.contracts.snapshot import Upstream
 
 from tests.integration.runtime.harness import SERVER, make_spec
+from tests.support.api import wait_until
 
 POOL = IPv4Network("10.214.0.0/20")
 
@@ -45,8 +48,8 @@ def server_image(client: docker.DockerClient, python_image: str) -> str:
 
 
 def start_gateway(client: docker.DockerClient, image: str, instance: str) -> Container:
-    """A container with the gateway's labels, that listens where the core does."""
-    return client.containers.run(
+    """A container with the gateway's labels, that listens where the core does. It does so when this returns."""
+    gateway = client.containers.run(
         image,
         ["8081", "--directory", "/tmp"],
         entrypoint=["python3", "-m", "http.server"],
@@ -55,6 +58,16 @@ def start_gateway(client: docker.DockerClient, image: str, instance: str) -> Con
         init=True,
         network_mode="bridge",
     )
+    gateway.reload()
+    address = gateway.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+
+    def listens() -> bool:
+        with suppress(OSError), socket.create_connection((address, 8081), timeout=5):
+            return True
+        return False
+
+    wait_until(listens, seconds=60, what="the gateway's stand-in", every=0.02)
+    return gateway
 
 
 @dataclass
