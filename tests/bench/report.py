@@ -32,8 +32,8 @@ _METHOD = """\
   before under another target. wrk sends the same request over and over; for `ratio_nginx_unlike_c32` each request has
   a query of its own.
 - The realistic plugin shares its core with the load. Directly, a request never leaves that core; through a proxy on
-  another core it crosses four times, and the interrupts of that are part of what `ratio_direct_realistic_c32` shows,
-  for nginx as for the gateway.
+  another core it crosses four times, and the interrupts of that are part of what `ratio_direct_realistic_c32` shows.
+  The gateway lets events gather in front of a plugin that has several requests before it, so that they are fewer.
 - A failed request, or an answer that is not 2xx, makes a measurement invalid, and the bench says so.
 - Memory is what the gateway holds above what it held after it had served the same kind of body once."""
 

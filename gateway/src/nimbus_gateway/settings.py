@@ -89,6 +89,13 @@ class Settings(BaseSettings):
         description="Microseconds for which a worker stays awake between the steps of quick exchanges; 0 saves the"
         " CPU time. `100` where the machine has several CPUs, else 0, when not set.",
     )
+    coalesce: int = Field(
+        default=500,
+        ge=0,
+        le=2000,
+        description="Microseconds for which a worker at most lets events gather while a plugin has eight requests or"
+        " more before it; 0 takes each as it comes.",
+    )
     public_url: str | None = Field(default=None, description="URL that people use, when a proxy is in front.")
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list, description="Addresses or networks whose X-Forwarded-* headers are believed."

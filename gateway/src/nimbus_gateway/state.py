@@ -17,9 +17,9 @@ from nimbus_gateway.core.events.quota import EventQuota
 from nimbus_gateway.core.media.quota import MediaQuota
 from nimbus_gateway.jobs import AskedJob
 from nimbus_gateway.metrics import RequestMetrics
-from nimbus_gateway.proxy.busy_poll import BusyPoll
 from nimbus_gateway.proxy.gates import PluginGates
 from nimbus_gateway.proxy.held import Held
+from nimbus_gateway.proxy.loop_pace import LoopPace
 from nimbus_gateway.proxy.streams import OpenStreams
 from nimbus_gateway.proxy.waking import Waker
 from nimbus_gateway.settings import Settings
@@ -52,7 +52,7 @@ class GatewayState:
         event_tail: new events for people who watch; set by `open_accounts`.
         streams: what is under way with plugins.
         gates: how many requests each plugin takes at a time, and its circuit breaker.
-        busy_poll: keeps the event loop awake between the steps of quick exchanges.
+        loop_pace: how the event loop goes on between the steps of exchanges.
         metrics: counts requests.
         compat_ports: which plugin appears at which compatibility port; read by `open_accounts`.
         traffic: keeps what was counted, for people to look at.
@@ -82,7 +82,7 @@ class GatewayState:
     backups: set[object] = field(default_factory=set)
     system_backup: AskedJob = field(default_factory=AskedJob)
     access_log: AccessLog = field(init=False)
-    busy_poll: BusyPoll = field(init=False)
+    loop_pace: LoopPace = field(init=False)
     inline: "InlineProxy" = field(init=False)
     held: Held = field(init=False)
     waker: Waker = field(init=False)
@@ -106,7 +106,7 @@ class GatewayState:
         self.media_quota = MediaQuota(self.settings.plugin_media)
         self.event_quota = EventQuota(self.settings.plugin_events, self.settings.plugin_event_bytes)
         self.access_log = AccessLog(self.settings)
-        self.busy_poll = BusyPoll(self.settings.busy_poll_seconds, self.stopping)
+        self.loop_pace = LoopPace(self.settings.busy_poll_seconds, self.settings.coalesce / 1e6, self.stopping)
         self.metrics.watch(self._gauges)
         self.metrics.listen(self.traffic.add)
 

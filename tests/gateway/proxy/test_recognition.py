@@ -206,16 +206,16 @@ class TestRecognition:
         async with warm_gateway(tmp_path, Echo()) as gateway:
             asked = request("/files/again", close=False)
             await ask(gateway, asked)
-            busy_poll = gateway.state.busy_poll
-            sent = busy_poll.sent
+            loop_pace = gateway.state.loop_pace
+            sent = loop_pace.sent
 
-            def mistaken():
-                sent()
+            def mistaken(before_plugin):
+                sent(before_plugin)
                 raise RuntimeError
 
-            monkeypatch.setattr(busy_poll, "sent", mistaken)
+            monkeypatch.setattr(loop_pace, "sent", mistaken)
             assert (await ask(gateway, asked)).status == 500
-            assert (gateway.state.gates.of("demo").active, busy_poll.owed) == (0, 0)
+            assert (gateway.state.gates.of("demo").active, loop_pace.owed) == (0, 0)
             assert not gateway.state.upstreams._lent
 
     async def test_a_mistake_of_our_own_in_recognising_is_a_500(self, tmp_path, monkeypatch):

@@ -125,7 +125,7 @@ class InlineExchange(OpenStream):
         connection.allow(self._chosen.target.route.response_timeout)
         self._state.streams.add(self)
         self._owed = True
-        self._state.busy_poll.sent()
+        self._state.loop_pace.sent(self._chosen.gate.active)
 
     # -- AnswerSink -------------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ class InlineExchange(OpenStream):
     def _not_owed(self) -> None:
         if self._owed:
             self._owed = False
-            self._state.busy_poll.answered()
+            self._state.loop_pace.answered(self._chosen.gate.active)
 
     def _leave_gate(self) -> None:
         if self._in_gate:
