@@ -1,21 +1,25 @@
-"""A plugin that misbehaves by path, behind a real gateway process; and a client that counts what it gets."""
+"""A plugin that misbehaves by path, behind a real gateway process; and a client that counts what it gets.
+
+Run as ``python -m tests.faults.misbehaving FILENO`` the plugin serves on a listening socket that it inherited.
+"""
 
 import asyncio
 import contextlib
-import queue
-import threading
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nimbus_sdk.contracts.manifest import Route
 
+from tests.bench.competitors import ROOT
 from tests.bench.gateway import run_gateway
 from tests.bench.machine import pick_cores
 from tests.bench.processes import Processes
 from tests.bench.registry import serving_plugin
 from tests.bench.targets import Target
-from tests.support.connections import tcp_server
 from tests.support.gateway import read_body, read_head
 
 PLUGIN = "strange"
@@ -55,35 +59,40 @@ async def _misbehave(path: str, writer: asyncio.StreamWriter) -> None:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while (head := await read_head(reader)) is not None:
-        if head.target == "/upload":
-            await read_body(reader, head)
-        await _misbehave(head.target, writer)
-        if head.target == "/early-close":
-            break
+    with contextlib.suppress(ConnectionError):
+        while (head := await read_head(reader)) is not None:
+            if head.target == "/upload":
+                await read_body(reader, head)
+            await _misbehave(head.target, writer)
+            if head.target == "/early-close":
+                break
     writer.transport.abort()
+
+
+async def _listen(listener: socket.socket) -> None:
+    server = await asyncio.start_server(_serve, sock=listener, backlog=1024)
+    await server.serve_forever()
+
+
+def beside_the_gateway() -> list[str]:
+    """The beginning of a command that leaves the gateway its core: clients and plugins of others are elsewhere."""
+    return ["taskset", "-c", str(pick_cores().load)]
 
 
 @contextlib.contextmanager
 def misbehaving_plugin() -> Iterator[int]:
-    """The plugin in a thread of its own; its port."""
-    started: queue.Queue[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        async with tcp_server(_serve, backlog=1024) as (_, port):
-            started.put((port, asyncio.get_running_loop(), stop))
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="misbehaving plugin")
-    thread.start()
-    port, loop, stop = started.get(timeout=10)
-    try:
-        yield port
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        assert not thread.is_alive()
+    """The plugin in a process of its own, so that it holds up nobody who measures in this one; its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        process = subprocess.Popen(
+            [*beside_the_gateway(), sys.executable, "-m", __name__, str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            cwd=ROOT,
+        )
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            process.kill()
+            process.wait(10)
 
 
 @contextlib.contextmanager
@@ -146,3 +155,7 @@ async def keep_asking(port: int, tally: Tally, *, stop: asyncio.Event, path: str
             await asyncio.sleep(pause)
     if writer is not None:
         writer.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_listen(socket.socket(fileno=int(sys.argv[1]))))

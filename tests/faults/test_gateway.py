@@ -20,7 +20,15 @@ from nimbus_gateway.proxy.gates import MAX_CONCURRENT
 from tests.bench.targets import Target
 from tests.bench.upstreams import MIB
 from tests.faults.figures import Figures
-from tests.faults.misbehaving import PLUGIN, Tally, gateway_before, keep_asking, misbehaving_plugin
+from tests.faults.held import Held, watching
+from tests.faults.misbehaving import (
+    PLUGIN,
+    Tally,
+    beside_the_gateway,
+    gateway_before,
+    keep_asking,
+    misbehaving_plugin,
+)
 from tests.support.engine import missing
 from tests.support.gateway import eventually
 
@@ -123,13 +131,6 @@ async def healthy(gateway: Target, tally: Tally) -> AsyncIterator[None]:
             stop.set()
 
 
-def held_connections(port: int) -> int:
-    """Established connections of a local port, as its own side sees them."""
-    wanted = f":{port:04X}"
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return sum(1 for line in lines if line.split()[1].endswith(wanted) and line.split()[3] == "01")
-
-
 class TestSlowClients:
     @pytest.mark.parametrize(
         ("attack", "options"),
@@ -151,17 +152,19 @@ class TestSlowClients:
             await asyncio.sleep(3)
         common = ["-c", str(ATTACKERS), "-r", str(RATE), "-l", "90", "-p", "60", "-u", url]
         process = await asyncio.create_subprocess_exec(
-            *("stdbuf", "-oL", program, *options, *common), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            *(*beside_the_gateway(), "stdbuf", "-oL", program, *options, *common),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         try:
             async with healthy(gateway, under):
-                most, left = await self._watch(gateway.port, process.stdout)
+                held = await self._watch(gateway.port, process.stdout)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.communicate()
-        assert most > MAX_CONCURRENT / 4, f"{attack}: only {most} connections were open at once"
-        assert left <= LEFT, f"{attack}: {left} connections are still open"
+        assert held.most > MAX_CONCURRENT / 4, f"{attack}: only {held.most} connections were open at once"
+        assert held.now <= LEFT, f"{attack}: {held.now} connections are still open"
         assert under.failures == []
         assert set(under.statuses) == {200}
         figures.add(f"{attack}: p99 of others before", usual.p99())
@@ -169,23 +172,15 @@ class TestSlowClients:
         assert under.p99() <= max(2 * usual.p99(), NOISE_SECONDS), (attack, usual.p99(), under.p99())
 
     @staticmethod
-    async def _watch(port: int, output: asyncio.StreamReader | None) -> tuple[int, int]:
-        """How many connections were open at most, and how many are `CLOSED_SECONDS` after the last was opened."""
+    async def _watch(port: int, output: asyncio.StreamReader | None) -> Held:
+        """The connections when few are left, or `CLOSED_SECONDS` after the last was opened."""
         assert output is not None
-        most = 0
-
-        def few() -> bool:
-            nonlocal most
-            held = held_connections(port)
-            most = max(most, held)
-            return held <= LEFT
-
-        opening = asyncio.create_task(_all_opened(output))
-        await eventually(lambda: (few(), opening.done())[1], 90)
-        await opening
-        with contextlib.suppress(TimeoutError):
-            await eventually(few, CLOSED_SECONDS)
-        return most, held_connections(port)
+        async with watching(port) as held:
+            async with asyncio.timeout(90):
+                await _all_opened(output)
+            with contextlib.suppress(TimeoutError):
+                await eventually(lambda: held.now <= LEFT, CLOSED_SECONDS)
+        return held
 
 
 async def _all_opened(output: asyncio.StreamReader) -> None:
