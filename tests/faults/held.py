@@ -56,7 +56,7 @@ async def watching(port: int) -> AsyncIterator[Held]:
             yield held
         finally:
             process.kill()
-    await process.wait()
+            await process.wait()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """A plugin that misbehaves by path, behind a real gateway process; and a client that counts what it gets.
 
-Run as ``python -m tests.faults.misbehaving FILENO`` the plugin serves on a listening socket that it inherited.
+Run as ``python -m tests.faults.misbehaving`` it is the plugin, and writes its port.
 """
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from tests.bench.machine import pick_cores
 from tests.bench.processes import Processes
 from tests.bench.registry import serving_plugin
 from tests.bench.targets import Target
+from tests.support.connections import tcp_server
 from tests.support.gateway import read_body, read_head
 
 PLUGIN = "strange"
@@ -59,19 +59,20 @@ async def _misbehave(path: str, writer: asyncio.StreamWriter) -> None:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while (head := await read_head(reader)) is not None:
-            if head.target == "/upload":
-                await read_body(reader, head)
-            await _misbehave(head.target, writer)
-            if head.target == "/early-close":
-                break
+    while (head := await read_head(reader)) is not None:
+        if head.target == "/upload":
+            await read_body(reader, head)
+        await _misbehave(head.target, writer)
+        if head.target == "/early-close":
+            break
     writer.transport.abort()
 
 
-async def _listen(listener: socket.socket) -> None:
-    server = await asyncio.start_server(_serve, sock=listener, backlog=1024)
-    await server.serve_forever()
+async def _run() -> None:
+    async with tcp_server(_serve, backlog=1024) as (_, port):
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
 
 
 def beside_the_gateway() -> list[str]:
@@ -82,17 +83,14 @@ def beside_the_gateway() -> list[str]:
 @contextlib.contextmanager
 def misbehaving_plugin() -> Iterator[int]:
     """The plugin in a process of its own, so that it holds up nobody who measures in this one; its port."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        process = subprocess.Popen(
-            [*beside_the_gateway(), sys.executable, "-m", __name__, str(listener.fileno())],
-            pass_fds=[listener.fileno()],
-            cwd=ROOT,
-        )
+    with subprocess.Popen(
+        [*beside_the_gateway(), sys.executable, "-m", __name__], stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
         try:
-            yield int(listener.getsockname()[1])
+            yield int(process.stdout.readline())
         finally:
             process.kill()
-            process.wait(10)
 
 
 @contextlib.contextmanager
@@ -158,4 +156,4 @@ async def keep_asking(port: int, tally: Tally, *, stop: asyncio.Event, path: str
 
 
 if __name__ == "__main__":
-    asyncio.run(_listen(socket.socket(fileno=int(sys.argv[1]))))
+    asyncio.run(_run())

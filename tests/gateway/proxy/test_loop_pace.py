@@ -5,7 +5,7 @@ import os
 import socket
 
 import pytest
-from nimbus_gateway.proxy.loop_pace import HEAP, MOST_OWED, LoopPace, rest, stays_awake
+from nimbus_gateway.proxy.loop_pace import BACKLOG, MOST_OWED, LoopPace, rest_seconds, stays_awake
 from nimbus_gateway.settings import BUSY_POLL_SECONDS, Settings
 
 from tests.support.connections import tcp_server
@@ -155,12 +155,12 @@ LONGEST = 2**-11
 """Seconds, some 500 µs."""
 
 
-class TestRest:
+class TestRestSeconds:
     def test_a_part_of_what_an_answer_takes(self):
         """32 owed, a step each 50 µs: an answer takes 3.2 ms."""
-        assert rest(1, 32, 50e-6, 1.0) == pytest.approx(0.4e-3)
-        assert rest(1, 32, 50e-6, LONGEST) == pytest.approx(0.4e-3)
-        assert rest(1, 320, 50e-6, LONGEST) == LONGEST
+        assert rest_seconds(1, 32, 50e-6, 1.0) == pytest.approx(0.4e-3)
+        assert rest_seconds(1, 32, 50e-6, LONGEST) == pytest.approx(0.4e-3)
+        assert rest_seconds(1, 320, 50e-6, LONGEST) == LONGEST
 
     @pytest.mark.parametrize(
         ("steps", "owed", "gap", "longest"),
@@ -172,7 +172,7 @@ class TestRest:
         ],
     )
     def test_none(self, steps, owed, gap, longest):
-        assert rest(steps, owed, gap, longest) == 0
+        assert rest_seconds(steps, owed, gap, longest) == 0
 
 
 @pytest.mark.anyio
@@ -186,64 +186,82 @@ class TestCoalescing:
         return LoopPace(WINDOW, LONGEST, asyncio.Event(), clock=clock, sleep=rests.append)
 
     @staticmethod
-    async def turns(pace, clock, before_plugin, count=80):
+    async def turns(pace, clock, theirs, count=80):
         """One answer and one new request each turn, 100 µs apart."""
         for _ in range(count):
-            pace.answered(before_plugin)
-            pace.sent(before_plugin)
+            pace.answered(theirs)
+            pace.sent(theirs)
             await asyncio.sleep(0)
             clock.now += 100e-6
 
-    async def test_steps_of_a_plugin_with_a_heap_gather(self, pace, clock, rests):
-        for number in range(HEAP * 2):
+    async def test_steps_of_a_plugin_with_a_backlog_gather(self, pace, clock, rests):
+        for number in range(BACKLOG * 2):
             pace.sent(number + 1)
-        await self.turns(pace, clock, HEAP * 2)
+        await self.turns(pace, clock, BACKLOG * 2)
         assert len(rests) > 10
         assert max(rests) <= LONGEST
-        assert rests[-1] == pytest.approx(HEAP * 2 * 2 * 50e-6 / 8, rel=0.2)
+        assert rests[-1] == pytest.approx(BACKLOG * 2 * 2 * 50e-6 / 8, rel=0.2)
 
     async def test_few_requests_are_taken_as_they_come(self, pace, clock, rests):
-        for number in range(HEAP - 1):
+        for number in range(BACKLOG - 1):
             pace.sent(number + 1)
-        await self.turns(pace, clock, HEAP - 1)
+        await self.turns(pace, clock, BACKLOG - 1)
         assert rests == []
 
     async def test_they_do_not_while_another_plugin_owes_something(self, pace, clock, rests):
-        for number in range(HEAP * 2):
+        for number in range(BACKLOG * 2):
             pace.sent(number + 1)
         pace.sent(1)
-        await self.turns(pace, clock, HEAP * 2)
+        await self.turns(pace, clock, BACKLOG * 2)
         assert rests == []
         pace.answered(1)
-        await self.turns(pace, clock, HEAP * 2)
+        await self.turns(pace, clock, BACKLOG * 2)
         assert rests
 
-    async def test_none_in_a_turn_with_a_step_of_another_plugin(self, pace, clock, rests):
-        for number in range(HEAP * 2):
+    async def test_not_even_in_turns_that_bring_nothing_but_answers(self, pace, clock, rests):
+        for number in range(BACKLOG * 5):
             pace.sent(number + 1)
-        await self.turns(pace, clock, HEAP * 2)
+        await self.turns(pace, clock, BACKLOG * 5)
+        rests.clear()
+        pace.sent(1)
+        for number in range(BACKLOG * 2):
+            pace.answered(BACKLOG * 5 - number)
+            await asyncio.sleep(0)
+            clock.now += 100e-6
+        assert rests == []
+        pace.answered(1)
+        pace.answered(BACKLOG * 3)
+        await asyncio.sleep(0)
+        pace.answered(BACKLOG * 3 - 1)
+        await asyncio.sleep(0)
+        assert len(rests) == 1
+
+    async def test_none_in_a_turn_with_a_step_of_another_plugin(self, pace, clock, rests):
+        for number in range(BACKLOG * 2):
+            pace.sent(number + 1)
+        await self.turns(pace, clock, BACKLOG * 2)
         rests.clear()
         for _ in range(20):
             pace.sent(1)
             pace.answered(1)
-            await self.turns(pace, clock, HEAP * 2, count=1)
+            await self.turns(pace, clock, BACKLOG * 2, count=1)
         assert rests == []
 
     async def test_after_a_silence_none_until_steps_are_quick_again(self, pace, clock, rests):
-        for number in range(HEAP * 2):
+        for number in range(BACKLOG * 2):
             pace.sent(number + 1)
         for _ in range(20):
-            pace.answered(HEAP * 2)
-            pace.sent(HEAP * 2)
+            pace.answered(BACKLOG * 2)
+            pace.sent(BACKLOG * 2)
             await asyncio.sleep(0)
             clock.now += 0.1
         assert rests == []
 
     async def test_it_can_be_off(self, clock, rests):
         pace = LoopPace(WINDOW, 0.0, asyncio.Event(), clock=clock, sleep=rests.append)
-        for number in range(HEAP * 2):
+        for number in range(BACKLOG * 2):
             pace.sent(number + 1)
-        await self.turns(pace, clock, HEAP * 2)
+        await self.turns(pace, clock, BACKLOG * 2)
         assert rests == []
 
 
@@ -255,6 +273,20 @@ ROUTES = [
 
 def get(path):
     return f"GET /api/plugins/demo{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+async def ask_often(gateway):
+    """Twenty times on one connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    try:
+        for _ in range(20):
+            writer.write(get("/open"))
+            async with asyncio.timeout(30):
+                answer = Answer.parse(await reader.readuntil(b"\r\n\r\n"))
+                await reader.readexactly(int(answer.get("content-length")))
+            assert answer.status == 200
+    finally:
+        writer.close()
 
 
 async def broken(reader, writer):
@@ -277,7 +309,7 @@ async def mute(reader, writer):
 class TestExchanges:
     """However an exchange ends, nothing stays owed."""
 
-    async def test_a_plugin_with_a_heap_before_it(self, tmp_path, monkeypatch):
+    async def test_a_plugin_with_a_backlog(self, tmp_path, monkeypatch):
         """Requests gather in front of one that takes them one by one, and all are answered."""
         turn = asyncio.Lock()
 
@@ -294,24 +326,12 @@ class TestExchanges:
             pace = gateway.state.loop_pace
             rests = []
             monkeypatch.setattr(pace, "_sleep", rests.append)
-
-            async def ask_often():
-                reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-                try:
-                    for _ in range(20):
-                        writer.write(get("/open"))
-                        async with asyncio.timeout(30):
-                            head = await reader.readuntil(b"\r\n\r\n")
-                        assert Answer.parse(head).status == 200
-                finally:
-                    writer.close()
-
             async with asyncio.TaskGroup() as group:
-                for _ in range(2 * HEAP):
-                    group.create_task(ask_often())
+                for _ in range(2 * BACKLOG):
+                    group.create_task(ask_often(gateway))
             assert rests
             assert max(rests) <= 0.002
-            assert pace.owed == 0
+            assert (pace.owed, gateway.state.gates.of("demo").owed) == (0, 0)
 
     async def test_answers(self, tmp_path):
         async with (
@@ -319,15 +339,7 @@ class TestExchanges:
             running_gateway(tmp_path, snapshot_plugin(manifest(ROUTES), address), busy_poll=1000) as gateway,
         ):
             pace = gateway.state.loop_pace
-            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-            try:
-                for _ in range(20):
-                    writer.write(get("/open"))
-                    async with asyncio.timeout(10):
-                        head = await reader.readuntil(b"\r\n\r\n")
-                        await reader.readexactly(int(Answer.parse(head).get("content-length")))
-            finally:
-                writer.close()
+            await ask_often(gateway)
             assert pace.owed == 0
             await eventually(lambda: not pace.awake)
 

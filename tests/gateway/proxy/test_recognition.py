@@ -209,13 +209,14 @@ class TestRecognition:
             loop_pace = gateway.state.loop_pace
             sent = loop_pace.sent
 
-            def mistaken(before_plugin):
-                sent(before_plugin)
+            def mistaken(theirs):
+                sent(theirs)
                 raise RuntimeError
 
             monkeypatch.setattr(loop_pace, "sent", mistaken)
             assert (await ask(gateway, asked)).status == 500
-            assert (gateway.state.gates.of("demo").active, loop_pace.owed) == (0, 0)
+            gate = gateway.state.gates.of("demo")
+            assert (gate.active, gate.owed, loop_pace.owed) == (0, 0, 0)
             assert not gateway.state.upstreams._lent
 
     async def test_a_mistake_of_our_own_in_recognising_is_a_500(self, tmp_path, monkeypatch):

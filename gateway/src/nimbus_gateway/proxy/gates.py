@@ -83,10 +83,11 @@ class Gate(Line):
 
     Attributes:
         breaker: keeps requests from a plugin that does not answer.
+        owed: answers of the short way that the plugin has not begun.
         uploads: those of the requests whose body still comes; they are in this line too.
     """
 
-    __slots__ = ("breaker", "uploads")
+    __slots__ = ("breaker", "owed", "uploads")
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class Gate(Line):
     ) -> None:
         super().__init__(limit, queued, seconds)
         self.breaker = Breaker(plugin_id)
+        self.owed = 0
         self.uploads = Line(MAX_UPLOADS, queued, seconds)
 
     def try_enter(self) -> bool:

@@ -125,7 +125,9 @@ class InlineExchange(OpenStream):
         connection.allow(self._chosen.target.route.response_timeout)
         self._state.streams.add(self)
         self._owed = True
-        self._state.loop_pace.sent(self._chosen.gate.active)
+        gate = self._chosen.gate
+        gate.owed += 1
+        self._state.loop_pace.sent(gate.owed)
 
     # -- AnswerSink -------------------------------------------------------------------------------------------
 
@@ -262,7 +264,9 @@ class InlineExchange(OpenStream):
     def _not_owed(self) -> None:
         if self._owed:
             self._owed = False
-            self._state.loop_pace.answered(self._chosen.gate.active)
+            gate = self._chosen.gate
+            self._state.loop_pace.answered(gate.owed)
+            gate.owed -= 1
 
     def _leave_gate(self) -> None:
         if self._in_gate:

@@ -6,8 +6,8 @@ are two ways around it, both known from network devices:
 
 - While a client and a plugin answer one another quickly, the loop asks the kernel again and again instead of
   sleeping, for a bounded time (busy polling, `SO_BUSY_POLL` in socket(7)).
-- While a plugin has a heap of requests before it, it needs no other at once, and the answer that it has just given
-  can wait for the next ones: the loop lets them gather and takes them at one go (interrupt coalescing, `rx-usecs` in
+- While a plugin has a backlog of requests, it needs no other at once, and the answer that it has just given can wait
+  for the next ones: the loop lets them gather and takes them at one go (interrupt coalescing, `rx-usecs` in
   ethtool(8)). That spares the plugin's core as many interrupts and changes of process as the gateway's. As soon as
   another plugin owes an answer as well, the loop waits for nothing.
 
@@ -22,9 +22,9 @@ from collections.abc import Callable
 MOST_OWED = 2
 """With more answers outstanding, the loop does not stay awake: the plugins have work for the cores."""
 
-HEAP = 8
-"""Requests before one plugin from which on they are a heap."""
-SHARE_OF_HEAP = 2
+BACKLOG = 8
+"""Answers that one plugin owes from which on it has a backlog."""
+SHARE_OF_OWED = 2
 """A turn of the loop with at least this part of what is owed has gathered enough by itself."""
 SHARE_OF_ANSWER = 8
 """Each rest is at most this part of the time that an answer takes now."""
@@ -44,8 +44,8 @@ def stays_awake(gap: float, window: float, owed: int) -> bool:
     return gap < window and owed <= MOST_OWED
 
 
-def rest(steps: int, owed: int, gap: float, longest: float) -> float:
-    """For how many seconds to let steps gather, all of which are with the plugin that has a heap before it.
+def rest_seconds(steps: int, owed: int, gap: float, longest: float) -> float:
+    """For how many seconds to let steps gather, all of which are with the plugin that has a backlog.
 
     As many requests as are owed take `2 * gap` each, so that an answer takes `owed * 2 * gap` (Little's law).
 
@@ -55,7 +55,7 @@ def rest(steps: int, owed: int, gap: float, longest: float) -> float:
         gap: seconds between two steps, smoothed.
         longest: seconds; zero is no rest at all.
     """
-    if gap > longest or steps * SHARE_OF_HEAP > owed:
+    if gap > longest or steps * SHARE_OF_OWED > owed:
         return 0.0  # nothing would come meanwhile, or enough comes without
     return min(longest, owed * 2 * gap / SHARE_OF_ANSWER)
 
@@ -89,7 +89,7 @@ class LoopPace:
         self._last = -math.inf
         self._awake = False
         self._steps = 0
-        self._heaped = 0
+        self._backlogged = 0
         self._gap = _LONGEST_GAP
         self._last_turn = -math.inf
 
@@ -103,21 +103,23 @@ class LoopPace:
         """Whether the loop is kept awake just now."""
         return self._awake
 
-    def sent(self, before_plugin: int) -> None:
-        """A request went to a plugin, which has so many before it."""
+    def sent(self, theirs: int) -> None:
+        """A request went to a plugin, which owes so many answers now."""
         self._owed += 1
-        self._step(before_plugin)
+        self._step(backlog=theirs == self._owed >= BACKLOG)
 
-    def answered(self, before_plugin: int) -> None:
-        """Its answer has begun, or will not come."""
+    def answered(self, theirs: int) -> None:
+        """An answer has begun, or will not come, of the so many that its plugin owed."""
+        backlog = theirs == self._owed >= BACKLOG
         self._owed -= 1
-        self._step(before_plugin)
+        self._step(backlog=backlog)
 
-    def _step(self, before_plugin: int) -> None:
+    def _step(self, *, backlog: bool) -> None:
+        """One with a plugin that has a backlog and owes all that is owed, or another."""
         self._steps += 1
-        if before_plugin >= HEAP and before_plugin >= self._owed:
-            self._heaped += 1
-            if self._heaped == 1 and self._longest_rest:
+        if backlog:
+            self._backlogged += 1
+            if self._backlogged == 1 and self._longest_rest:
                 asyncio.get_running_loop().call_soon(self._coalesce)
         if not self._window or self._owed > MOST_OWED:
             return
@@ -129,18 +131,18 @@ class LoopPace:
 
     def _turn(self) -> None:
         """Once each turn of the loop: as long as a callback is due, the loop looks for events without waiting."""
-        rest = self._clock() - self._last
-        self._awake = stays_awake(rest, self._window, self._owed) and not self._stopping.is_set()
+        gap = self._clock() - self._last
+        self._awake = stays_awake(gap, self._window, self._owed) and not self._stopping.is_set()
         if self._awake:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _coalesce(self) -> None:
-        """After the turn of a heaped step, what it had to write being written, and before the loop looks for more."""
+        """After a turn with a step of a backlog, when all that it wrote is on its way and the loop would look for more."""
         now = self._clock()
         steps, self._steps = self._steps, 0
-        heaped, self._heaped = self._heaped, 0
+        backlogged, self._backlogged = self._backlogged, 0
         gap = min(_LONGEST_GAP, (now - self._last_turn) / steps)
         self._gap += (gap - self._gap) * _SMOOTHING
         self._last_turn = now
-        if heaped == steps and (seconds := rest(steps, self._owed, self._gap, self._longest_rest)):
+        if backlogged == steps and (seconds := rest_seconds(steps, self._owed, self._gap, self._longest_rest)):
             self._sleep(seconds)
