@@ -137,7 +137,7 @@ class LoopPace:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _coalesce(self) -> None:
-        """After a turn with a step of a backlog, when all that it wrote is on its way and the loop would look for more."""
+        """After a turn with a step of a backlog: all that it wrote is on its way."""
         now = self._clock()
         steps, self._steps = self._steps, 0
         backlogged, self._backlogged = self._backlogged, 0
